@@ -1,0 +1,58 @@
+"""A task as a way of looking at the bank: whose weights it sees, what is private to it, what sits in its slots."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from lifelong.continual.bank import Bank
+
+
+@dataclass
+class View:
+    """One task's trunk. `owner` is the number under which it owns weights; `rows` how many item rows it knows.
+
+    A tensor is looked up in `private`, then in the parent's private ones and so on, then in the bank through the lineage. A
+    view with `alone` sees nothing of its parent: everything is private (isolated copy, from scratch).
+    """
+
+    owner: int
+    parent: "View | None"
+    rows: int
+    private: dict[str, Tensor] = field(default_factory=dict)
+    parts: dict[str, nn.Module] = field(default_factory=dict)
+    alone: bool = False
+
+    @property
+    def lineage(self) -> frozenset[int]:
+        """The owners whose weights it sees, its own included."""
+        above = frozenset() if self.parent is None or self.alone else self.parent.lineage
+        return above | {self.owner}
+
+    @property
+    def line(self) -> list[int]:
+        """The owners from the root down to this task, whether it reads their weights or not."""
+        return [*(self.parent.line if self.parent else []), self.owner]
+
+    def private_value(self, name: str) -> Tensor | None:
+        """The nearest private tensor of that name, up the line of parents."""
+        if name in self.private:
+            return self.private[name]
+        return None if self.parent is None or self.alone else self.parent.private_value(name)
+
+
+def render(bank: Bank, view: View, names: Iterable[str]) -> dict[str, Tensor]:
+    """Plain tensors of the trunk for a view, contiguous, by name; float32. Equal ones are aliased, not copied."""
+    rendered: dict[str, Tensor] = {}
+    for name in names:
+        own = view.private_value(name)
+        rendered[name] = own if own is not None else bank.render(name, view.lineage, _rows(bank, view, name))
+    return rendered
+
+
+def _rows(bank: Bank, view: View, name: str) -> int:
+    return view.rows if name == ITEM_TABLE else len(bank.owners[name])
+
+
+ITEM_TABLE = "items.weight"
+"""The one table that grows."""

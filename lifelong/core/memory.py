@@ -1,0 +1,19 @@
+"""Keeps freed memory in the process, so that a training step does not fault its pages in again."""
+
+import ctypes
+import platform
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+
+
+def keep_freed_memory() -> bool:
+    """Raise glibc's thresholds for this process; True where that was possible.
+
+    glibc returns large blocks to the system when they are freed, and every step of a training on the CPU frees some: the page
+    faults of the next step can cost more than its arithmetic.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    wanted = ((_M_MMAP_THRESHOLD, 2**30), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 2**26))
+    return all([mallopt(option, value) for option, value in wanted])

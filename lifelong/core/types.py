@@ -1,0 +1,118 @@
+"""The plain types that stations exchange. B users, L positions, D width, N points, K negatives, C scores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Bag:
+    """Everything (or everything before a point in time) of each user as a weighted bag, in EmbeddingBag's layout.
+
+    items_M int64 rows of the item table, offsets_B int64 where each user begins, weights_M float32.
+    """
+
+    items_M: Tensor
+    offsets_B: Tensor
+    weights_M: Tensor
+
+
+@dataclass(frozen=True)
+class History:
+    """What an encoder is given of B users: the recent window as a sequence and, where asked for, the whole as a bag.
+
+    window_BL int64 rows of the item table, oldest first, left-padded with 0. A window-only encoder ignores the bag.
+    """
+
+    window_BL: Tensor
+    bag: Bag | None = None
+
+    @property
+    def valid_BL(self) -> Tensor:
+        """Bool: True where there is an event."""
+        return self.window_BL != 0
+
+    def to(self, device: torch.device) -> "History":
+        """The same on another device."""
+        bag = self.bag and Bag(*(t.to(device) for t in (self.bag.items_M, self.bag.offsets_B, self.bag.weights_M)))
+        return History(self.window_BL.to(device, non_blocking=True), bag)
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Candidates shared by a whole batch, with the log of how often each is expected in a draw (for the logQ correction).
+
+    index_K int64 into the catalogue, log_expected_K float32.
+    """
+
+    index_K: Tensor
+    log_expected_K: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Histories and the N points at which they are supervised.
+
+    Point n reads the state of user rows_N[n] at position positions_N[n]; what should come out is targets_N[n]:
+    an index into the head's catalogue or classes (int64), or a number (float32).
+    """
+
+    history: History
+    rows_N: Tensor
+    positions_N: Tensor
+    targets_N: Tensor
+    negatives: Negatives | None = None
+
+    def __len__(self) -> int:
+        return len(self.targets_N)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        negatives = self.negatives and Negatives(*(t.to(device) for t in vars(self.negatives).values()))
+        points = (t.to(device, non_blocking=True) for t in (self.rows_N, self.positions_N, self.targets_N))
+        return Batch(self.history.to(device), *points, negatives)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What a ranking metric looks at: ranks_N, int64, 1 = best, of each case's one right item in the full catalogue."""
+
+    ranks_N: np.ndarray
+
+
+@dataclass(frozen=True)
+class Classified:
+    """What a classification metric looks at: probabilities_NC float32 and the right class targets_N int64."""
+
+    probabilities_NC: np.ndarray
+    targets_N: np.ndarray
+
+
+Outcome = Ranked | Classified
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric's value with its bootstrap interval over n independent cases."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class DropReport:
+    """What became of the rows of a source: rows_read = rows_used + the sum of dropped, always."""
+
+    rows_read: int = 0
+    rows_used: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> number of rows."""
+
+    def __post_init__(self) -> None:
+        if self.rows_read != self.rows_used + sum(self.dropped.values()):
+            raise AssertionError(f"the rows do not add up: {self}")

@@ -1,0 +1,68 @@
+"""Where events, items and users come from: the base of every data set."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from lifelong.core.config import plain
+
+
+@dataclass(frozen=True)
+class EventBatch:
+    """Some events, and what became of the rows they were read from: rows_read = rows of `table` + the sum of `dropped`.
+
+    table: user string, item string, time int64 unix seconds; optionally tie uint64 (order among equal times) and channel
+    string (what kind of event).
+    """
+
+    table: pa.Table
+    rows_read: int
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+class Source(ABC):
+    """Base of all data sets. `notice` is quoted wherever results on the data are shown."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Options that every data set has; each sets its own defaults."""
+
+        min_item_events: int = 1
+        """Leave out items with fewer events."""
+        min_item_users: int = 1
+        """Leave out items that fewer users ever had."""
+        min_user_events: int = 1
+        """Leave out users with fewer events, after the items."""
+
+    notice: ClassVar[str] = ""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @property
+    def name(self) -> str:
+        """The data set's YAML name."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the result, as plain JSON; a data set is prepared again when it changes."""
+        return {"name": self.name, "options": plain(self.config)}
+
+    @abstractmethod
+    def events(self) -> Iterator[EventBatch]:
+        """All events, in any order."""
+
+    def items(self) -> pa.Table | None:
+        """What is known of items: id string and string fields such as domain, category, title."""
+        return None
+
+    def users(self) -> pa.Table | None:
+        """What is known of users: id string and labels as nullable strings."""
+        return None
+
+    def label_cuts(self) -> dict[str, int]:
+        """Label -> unix seconds: only events before that moment may be read where the label is predicted."""
+        return {}

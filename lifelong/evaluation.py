@@ -1,0 +1,150 @@
+"""How good a task is on its test cases: ranking over the full catalogue, classes with probabilities, bootstrap intervals."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from lifelong.cases import Cases
+from lifelong.core.types import Classified, Measure, Outcome, Ranked
+from lifelong.data.feeds import case_batches
+from lifelong.data.sequences import Points, Sequences
+from lifelong.inference import Answering
+from lifelong.metrics.baselines import Counting, LastItemMarkov, OwnFrequency, Popularity
+from lifelong.metrics.bootstrap import measure
+from lifelong.metrics.parse import parse
+from lifelong.metrics.ranking import ranks
+from lifelong.network import TaskNet
+
+FAST_BATCH = 256
+"""Users at once while selecting on validation; reported figures come from the promised chunks."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What must not be recommended again: the catalogue index of each item row (-1: none), and the histories."""
+
+    index_of_row: np.ndarray
+    sequences: Sequences
+
+    def remove(self, scores_NC: Tensor, points: Points) -> None:
+        """Set the scores of everything that lies before each point to -inf, its target excepted; in place."""
+        starts_N = self.sequences.offsets_U1[points.users_N]
+        lengths_N = points.ends_N - starts_N
+        user_M = np.repeat(np.arange(len(points)), lengths_N)
+        place_M = np.arange(len(user_M)) - np.repeat(np.cumsum(lengths_N) - lengths_N, lengths_N) + starts_N[user_M]
+        index_M = self.index_of_row[self.sequences.rows_E[place_M]]
+        removed_M = (index_M >= 0) & (index_M != points.targets_N[user_M])
+        scores_NC[torch.from_numpy(user_M[removed_M]), torch.from_numpy(index_M[removed_M])] = -torch.inf
+
+
+def seen_items(cases: Cases) -> Seen:
+    """What removes a history from the ranking of a task."""
+    index_of_row = np.full(int(cases.known.rows_n.max(initial=0)) + 1, -1, np.int64)
+    rows_C = cases.known.rows_of(pa.array(cases.catalogue, pa.string()))
+    index_of_row[rows_C[rows_C > 0]] = np.flatnonzero(rows_C > 0)
+    return Seen(index_of_row, cases.sequences)
+
+
+def evaluate(answering: Answering, cases: Cases, points: Points, metrics: Sequence[str], seed: int = 0) -> dict[str, Measure]:
+    """Each metric of the points (usually cases.test) with its 95 % interval, by the promised path."""
+    outcome = outcome_of(answering, cases, points)
+    return {spec: measure(parse(spec), outcome, seed=seed) for spec in metrics}
+
+
+def outcome_of(answering: Answering, cases: Cases, points: Points) -> Outcome:
+    """What the metrics look at, for the points in their order."""
+    users_ND = answering.users(answering.windows(cases.sequences, points))
+    return _join(_outcomes(answering.net, cases, points, answering.scores(users_ND)))
+
+
+def validation_score(net: TaskNet, cases: Cases, metric: str) -> float:
+    """What selects an epoch; higher is better. Items: the metric. Classes: minus the log loss, which a handful of validation
+    users move far less than a count of right answers."""
+    outcome = _join(_outcomes(net, cases, cases.valid, _fast_scores(net, cases)))
+    if isinstance(outcome, Classified):
+        right_N = outcome.probabilities_NC[np.arange(len(outcome.targets_N)), outcome.targets_N]
+        return float(np.log(np.maximum(right_N, 1e-9)).mean())
+    return float(parse(metric).value(outcome, None)[0])
+
+
+def _fast_scores(net: TaskNet, cases: Cases) -> Iterator[Tensor]:
+    with torch.no_grad():
+        for batch in case_batches(cases.sequences, cases.valid, net.encoder.length, FAST_BATCH):
+            yield net.scores(net.users(batch.history))
+
+
+def _outcomes(net: TaskNet, cases: Cases, points: Points, chunks: Iterator[Tensor]) -> Iterator[Outcome]:
+    head, done = net.head, 0
+    assert head is not None
+    seen = None if getattr(head.config, "repeats", True) else seen_items(cases)
+    for scores_NC in chunks:
+        part = points.where(np.arange(done, done + len(scores_NC)))
+        if seen is not None:
+            seen.remove(scores_NC, part)
+        yield head.outcome(scores_NC, torch.from_numpy(part.targets_N))
+        done += len(scores_NC)
+
+
+def _join(outcomes: Iterator[Outcome]) -> Outcome:
+    parts = list(outcomes)
+    if isinstance(parts[0], Ranked):
+        return Ranked(np.concatenate([p.ranks_N for p in parts if isinstance(p, Ranked)]))
+    classified = [p for p in parts if isinstance(p, Classified)]
+    probabilities_NC = np.concatenate([p.probabilities_NC for p in classified])
+    return Classified(probabilities_NC, np.concatenate([p.targets_N for p in classified]))
+
+
+def baselines(cases: Cases, metrics: Sequence[str], *, repeats: bool = True, seed: int = 0) -> dict[str, dict[str, Measure]]:
+    """Popularity, last-item Markov chain and own frequency on the test cases of a task that predicts what it reads.
+
+    Fitted on the training part alone; they read the whole history, not the window. Empty where the catalogue is not read.
+    """
+    rows_C = cases.rows_C()
+    if rows_C is None:
+        return {}
+    index_of_row = seen_items(cases).index_of_row
+    offsets, items = _training_sequences(cases, index_of_row)
+    rivals = {"popularity": Popularity, "markov": LastItemMarkov, "own_frequency": OwnFrequency}
+    made = {}
+    for name, rival in rivals.items():
+        chunks = _rival_scores(rival(offsets, items, len(cases.catalogue)), cases, index_of_row)
+        outcome = _join(_ranked(cases, chunks, None if repeats else seen_items(cases)))
+        made[name] = {spec: measure(parse(spec), outcome, seed=seed) for spec in metrics}
+    return made
+
+
+def _training_sequences(cases: Cases, index_of_row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets and catalogue indices of every training user's events up to its last training target."""
+    users_U = np.unique(cases.train.users_N)
+    last_U = np.zeros(len(users_U), np.int64)
+    np.maximum.at(last_U, np.searchsorted(users_U, cases.train.users_N), cases.train.ends_N + 1)
+    return _slices(cases, cases.sequences.offsets_U1[users_U], last_U, index_of_row)
+
+
+def _rival_scores(rival: Counting, cases: Cases, index_of_row: np.ndarray) -> Iterator[Tensor]:
+    starts_N = cases.sequences.offsets_U1[cases.test.users_N]
+    offsets, items = _slices(cases, starts_N, cases.test.ends_N, index_of_row)
+    for scores_NC in rival.scores(offsets, items, FAST_BATCH):
+        yield torch.from_numpy(scores_NC)
+
+
+def _ranked(cases: Cases, chunks: Iterator[Tensor], seen: Seen | None) -> Iterator[Outcome]:
+    done = 0
+    for scores_NC in chunks:
+        part = cases.test.where(np.arange(done, done + len(scores_NC)))
+        if seen is not None:
+            seen.remove(scores_NC, part)
+        yield Ranked(ranks(scores_NC, torch.from_numpy(part.targets_N)).numpy())
+        done += len(scores_NC)
+
+
+def _slices(cases: Cases, starts_N: np.ndarray, ends_N: np.ndarray, index_of_row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ragged slices of the sequences as (offsets, catalogue indices)."""
+    lengths_N = ends_N - starts_N
+    offsets = np.concatenate(([0], np.cumsum(lengths_N)))
+    place_M = np.arange(offsets[-1]) - np.repeat(offsets[:-1] - starts_N, lengths_N)
+    return offsets, index_of_row[cases.sequences.rows_E[place_M]]

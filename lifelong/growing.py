@@ -1,0 +1,219 @@
+"""Taking one task in: a fork of the bank, the strategy's phases through the one training loop, and a sealed member."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from lifelong.cases import Cases, ItemRows
+from lifelong.continual.bank import Bank
+from lifelong.continual.phase import Phase
+from lifelong.continual.site import Site
+from lifelong.continual.strategies.base import Strategy
+from lifelong.continual.view import View, render
+from lifelong.core import registry
+from lifelong.core.errors import ConfigError
+from lifelong.core.progress import Progress
+from lifelong.data.feeds import EventFeed, LabelFeed
+from lifelong.data.negatives import NegativeSampler
+from lifelong.evaluation import validation_score
+from lifelong.heads.base import Head
+from lifelong.network import Design, TaskNet, initial_values
+from lifelong.objectives.base import Objective
+from lifelong.resume import Resume
+from lifelong.task import Task
+from lifelong.training import CurvePoint, Feed, Job, fit, trainable_count
+
+
+@dataclass(frozen=True)
+class Member:
+    """A task as the model holds it once it is sealed.
+
+    own: head and parts, by name. items: the block of item ids that came with it, first_row where their rows begin.
+    """
+
+    task: Task
+    parent: str | None
+    view: View
+    own: dict[str, Tensor]
+    catalogue: tuple[str, ...]
+    items: pa.Array
+    first_row: int
+    parts: dict[str, Any] = field(default_factory=dict)
+    """Slot name -> {"name": …, options} of the part that sits there."""
+    record: dict[str, Any] = field(default_factory=dict)
+    """What is told of its training: seconds, parameters, curve, data key."""
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.task.name
+
+
+def known_items(members: dict[str, Member], name: str | None) -> ItemRows | None:
+    """The items that a task can read: its own block and those of its line of parents; None where there is no task."""
+    blocks: list[ItemRows] = []
+    while name is not None:
+        member = members[name]
+        rows_n = np.arange(member.first_row, member.first_row + len(member.items), dtype=np.int32)
+        blocks.append(ItemRows(member.items, rows_n))
+        name = member.parent
+    if not blocks:
+        return None
+    return ItemRows(pa.concat_arrays([b.ids for b in blocks]), np.concatenate([b.rows_n for b in blocks]))
+
+
+def mount(design: Design, bank: Bank, member: Member, known: ItemRows) -> TaskNet:
+    """The network of a sealed task, with tensors of the bank, ready to answer."""
+    net = _skeleton(design, member.view, member.task, member.catalogue, known)
+    net.sit(_make_parts(member.parts, net))
+    net.mount(render(bank, member.view, net.trunk_names()), member.own)
+    return net
+
+
+class Growth:
+    """One task while it grows. Nothing outside this object changes until the model takes `bank` and `member()` over."""
+
+    def __init__(
+        self, design: Design, bank: Bank, parent: Member | None, owner: int, task: Task, cases: Cases, seed: int
+    ) -> None:
+        self.design, self.parent, self.task, self.cases, self.seed = design, parent, task, cases, seed
+        next_row = len(bank.owners["items.weight"])
+        rows = next_row + len(cases.new_items)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            view = View(owner, parent.view if parent else None, rows)
+            self.net = _skeleton(design, view, task, cases.catalogue, cases.known)
+        self.first_row = next_row
+        self.names = self.net.trunk_names()
+        self.site = Site(
+            bank=bank.fork(),
+            owner=owner,
+            parent=view.parent,
+            names=self.names,
+            rows=rows,
+            new_rows=len(cases.new_items),
+            slots={name: slot.width for name, slot in self.net.slots().items()},
+            initial=lambda rows: initial_values(design, rows, seed),
+        )
+        self.strategy = make_strategy(task)
+        self.phases = self.strategy.grow(self.site, task.name)
+        self.seconds = 0.0
+        self.trained = 0
+        self.curve: list[CurvePoint] = []
+
+    def first_phase(self) -> Phase:
+        """Open the view without training anything; raises what the strategy refuses (CapacityError)."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            phase = next(self.phases)
+        self.net.sit(phase.view.parts)
+        return phase
+
+    def run(self, progress: Progress, resume: Resume) -> Member:
+        """Train all phases and return the sealed member; `site.bank` is then the bank that holds it."""
+        began = time.perf_counter()
+        job, number, phase = self.job(), 0, self.first_phase()
+        while True:
+            self.trained = max(self.trained, trainable_count(phase, self.site, self.net))
+            self.curve += fit(job, phase, number, self.site, progress, resume)
+            try:
+                phase, number = next(self.phases), number + 1
+            except StopIteration as stop:
+                view = stop.value
+                break
+        self.seconds = time.perf_counter() - began
+        return self._member(view)
+
+    def bank_free(self) -> float:
+        """Share of the prunable weights that nobody owns."""
+        return self.site.free_share()
+
+    def claimed_share(self) -> float:
+        """Share of the prunable weights that the open phase may train."""
+        bank = self.site.bank
+        claimed = sum(int(c.sum()) for n, c in self.site.claims.items() if n not in bank.tables)
+        return claimed / sum(bank.values[n].numel() for n in bank.prunable)
+
+    def job(self) -> Job:
+        """What all phases have in common."""
+        metric = self.task.measured_by[0]
+        return Job(
+            net=self.net,
+            objective=make_objective(self.task),
+            feed=make_feed(self.task, self.cases, self.design.length, self.seed),
+            validate=lambda net: validation_score(net, self.cases, metric),
+            fit=self.task.fit,
+            seed=self.seed,
+            names=self.names,
+        )
+
+    def _member(self, view: View) -> Member:
+        own = {name: value.detach().clone() for name, value in self.net.own_tensors().items()}
+        parts = {slot: part.spec() for slot, part in view.parts.items()}
+        record = {
+            "seconds": round(self.seconds, 2),
+            "trained": self.trained,
+            "seed": self.seed,
+            "curve": [vars(point) for point in self.curve],
+            "data": self.cases.dataset_key,
+            "left_out": dict(self.cases.left_out),
+            "cases": {part: len(getattr(self.cases, part)) for part in ("train", "valid", "test")},
+        }
+        parent = self.parent.name if self.parent else None
+        return Member(self.task, parent, view, own, self.cases.catalogue, self.cases.new_items, self.first_row, parts, record)
+
+
+def make_strategy(task: Task) -> Strategy:
+    """The task's strategy with its options."""
+    _, cls, config = registry.make_config("strategies", task.strategy, f"task {task.name}: strategy")
+    return cls(config)
+
+
+def make_objective(task: Task) -> Objective:
+    """The task's objective, or its head's own."""
+    spec = task.objective or registry.make_config("heads", task.head, "head")[1].objective
+    _, cls, config = registry.make_config("objectives", spec, f"task {task.name}: objective")
+    return cls(config)
+
+
+def make_feed(task: Task, cases: Cases, length: int, seed: int) -> Feed:
+    """Training batches as the objective wants them supervised."""
+    fit_ = task.fit
+    if make_objective(task).points == "users":
+        return LabelFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, fit_.windows_per_user)
+    if task.data.label:
+        raise ConfigError(f"task {task.name!r}: a label of users is trained by the objective supervised")
+    return EventFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, _negatives(task, cases))
+
+
+def _negatives(task: Task, cases: Cases) -> NegativeSampler | None:
+    config = registry.make_config("heads", task.head, "head")[2]
+    if len(cases.catalogue) <= getattr(config, "full_softmax_up_to", len(cases.catalogue)):
+        return None
+    return NegativeSampler(cases.counts_C, config.negatives)
+
+
+def _skeleton(design: Design, view: View, task: Task, catalogue: tuple[str, ...], known: ItemRows) -> TaskNet:
+    rows_C = known.rows_of(pa.array(catalogue, pa.string())) if task.data.label is None else np.zeros(1, np.int32)
+    rows = torch.from_numpy(rows_C.astype(np.int64)) if len(rows_C) and rows_C.all() else None
+    net = TaskNet(design, view.rows, None)
+    net.head = _make_head(task, net.width, catalogue, rows)
+    return net
+
+
+def _make_head(task: Task, width: int, catalogue: tuple[str, ...], rows_C: Tensor | None) -> Head:
+    _, cls, config = registry.make_config("heads", task.head, f"task {task.name}: head", outside=False)
+    return cls(config, width, catalogue, rows_C)
+
+
+def _make_parts(specs: dict[str, Any], net: TaskNet) -> dict[str, torch.nn.Module]:
+    parts = {}
+    for slot, spec in specs.items():
+        _, cls, config = registry.make_config("parts", spec, f"slot {slot}", outside=False)
+        parts[slot] = cls(config, net.slots()[slot].width)
+    return parts

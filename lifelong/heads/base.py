@@ -1,0 +1,45 @@
+"""The answering layer of a task: scores out of user vectors, their loss, and what they are measured by."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from lifelong.core.types import Negatives, Outcome
+
+
+class Head(nn.Module, ABC):
+    """Turns user vectors (B, D) into scores (B, C) over the task's own frozen catalogue of C items or classes.
+
+    `rows_C` are the catalogue's rows in the item table, or None where the catalogue is of classes or of items that the
+    encoder does not read. `table_VD` below is the item table as the task's view renders it.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Options of the head."""
+
+    answers: ClassVar[str]
+    """What a score is about: "items" or "classes"."""
+    objective: ClassVar[str]
+    """The objective that trains it where a task names none."""
+    metrics: ClassVar[tuple[str, ...]]
+    """What it is measured by where a task names none; the first one selects."""
+
+    def __init__(self, config: Config, width: int, catalogue: Sequence[str], rows_C: Tensor | None) -> None:
+        super().__init__()
+        self.config = config
+
+    @abstractmethod
+    def scores(self, users_BD: Tensor, table_VD: Tensor) -> Tensor:
+        """Scores (B, C), float32; higher means more likely."""
+
+    @abstractmethod
+    def loss(self, users_ND: Tensor, targets_N: Tensor, table_VD: Tensor, negatives: Negatives | None) -> Tensor:
+        """Mean loss (scalar) of N points with the right answers targets_N."""
+
+    @abstractmethod
+    def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:
+        """What the metrics look at."""

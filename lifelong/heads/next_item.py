@@ -1,0 +1,91 @@
+"""The next item out of the task's own catalogue: full softmax when small, sampled softmax with logQ when large."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lifelong.core.types import Negatives, Outcome, Ranked
+from lifelong.heads.base import Head
+
+
+class NextItem(Head):
+    """score(item) = user vector · item vector + bias(item).
+
+    The item vectors are the input table's (tied) where every catalogue item has a row in it, else a table of the head's own.
+    The bias is what a user without history is ranked by. It leaves the papers, which have none: with logQ it learns the log
+    of popularity, and a cold user gets that instead of a tie of all items.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Head.Config):
+        """Options of the head."""
+
+        tied: bool = True
+        """Score with the input table where all catalogue items are in it."""
+        repeats: bool = True
+        """Whether what a user already had may be recommended, and ranked against: true for groceries, false for films."""
+        negatives: int = 1024
+        """Shared candidates a batch, used for catalogues larger than full_softmax_up_to."""
+        full_softmax_up_to: int = 4000
+        """Largest catalogue whose loss looks at every item."""
+
+    answers: ClassVar[str] = "items"
+    objective: ClassVar[str] = "autoregressive"
+    metrics: ClassVar[tuple[str, ...]] = ("ndcg@10", "hr@10", "mrr@5")
+
+    rows_C: Tensor | None
+
+    def __init__(self, config: Config, width: int, catalogue: Sequence[str], rows_C: Tensor | None) -> None:
+        super().__init__(config, width, catalogue, rows_C)
+        self.options = config
+        tied = config.tied and rows_C is not None
+        self.register_buffer("rows_C", rows_C if tied else None, persistent=False)
+        self.first = _first_of_run(rows_C) if tied and rows_C is not None else None
+        self.output = None if tied else nn.Embedding(len(catalogue), width)
+        if self.output is not None:
+            nn.init.normal_(self.output.weight, std=0.02)
+        self.bias = nn.Parameter(torch.zeros(len(catalogue)))
+
+    def matrix(self, table_VD: Tensor) -> Tensor:
+        """The catalogue's item vectors (C, D); a slice of the table, not a copy, where its rows are neighbours."""
+        if self.output is not None:
+            return self.output.weight
+        if self.first is not None:
+            return table_VD[self.first : self.first + len(self.bias)]
+        assert self.rows_C is not None
+        return table_VD.index_select(0, self.rows_C)
+
+    def scores(self, users_BD: Tensor, table_VD: Tensor) -> Tensor:
+        """Scores (B, C) of the whole catalogue."""
+        return F.linear(users_BD, self.matrix(table_VD), self.bias)
+
+    def loss(self, users_ND: Tensor, targets_N: Tensor, table_VD: Tensor, negatives: Negatives | None) -> Tensor:
+        """Softmax cross-entropy over the catalogue, or an estimate of it from the target and the shared negatives.
+
+        The estimate corrects each negative by how often it is expected (logQ), and not the target, which was not drawn: so it
+        tends to the full loss as negatives grow, where correcting both, as is often done, does not
+        (Khrylchenko et al., RecSys 2025; tests/heads/test_next_item.py).
+        """
+        if negatives is None:
+            return F.cross_entropy(self.scores(users_ND, table_VD), targets_N)
+        matrix_CD = self.matrix(table_VD)
+        right_N = (users_ND * F.embedding(targets_N, matrix_CD)).sum(1) + self.bias[targets_N]
+        shift_K = self.bias[negatives.index_K] - negatives.log_expected_K  # the target is always there: no correction
+        wrong_NK = F.linear(users_ND, F.embedding(negatives.index_K, matrix_CD), shift_K)
+        wrong_NK = wrong_NK.masked_fill(negatives.index_K == targets_N[:, None], -torch.inf)
+        return (torch.logaddexp(wrong_NK.logsumexp(dim=1), right_N) - right_N).mean()
+
+    def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:
+        """Ranks, ties and NaN counted against the model; what may not be recommended has been set to -inf before."""
+        right_N1 = scores_NC.gather(1, targets_N[:, None])
+        return Ranked((~(scores_NC < right_N1)).sum(dim=1).numpy())
+
+
+def _first_of_run(rows_C: Tensor) -> int | None:
+    """The first row where the rows are neighbours in order, else None."""
+    first = int(rows_C[0])
+    return first if torch.equal(rows_C, torch.arange(first, first + len(rows_C))) else None

@@ -1,0 +1,426 @@
+"""LivingModel: one user encoder that learns task after task, and answers for all of them."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from lifelong import __version__
+from lifelong.cases import Cases, ItemRows, make_cases
+from lifelong.checkpoint import Loaded, load, save_member
+from lifelong.continual.bank import FREE, empty_bank
+from lifelong.continual.site import visible_share
+from lifelong.continual.view import ITEM_TABLE
+from lifelong.core import registry
+from lifelong.core.config import plain, suggest
+from lifelong.core.errors import Conflict, ConfigError, DataError, ForgettingError, UsageError
+from lifelong.core.fingerprint import json_hash, numeric_stack
+from lifelong.core.progress import Progress, Silent
+from lifelong.core.types import Measure
+from lifelong.data.datasets.base import Source
+from lifelong.data.prepare import Prepared, prepare
+from lifelong.data.sequences import from_rows
+from lifelong.estimate import Estimate, estimate
+from lifelong.evaluation import evaluate
+from lifelong.growing import Growth, Member, known_items, make_strategy, mount
+from lifelong.inference import Answering, last_points
+from lifelong.metrics.ranking import top_k
+from lifelong.network import Design, TaskNet
+from lifelong.resume import Resume
+from lifelong.sealing import PROBE_ROLE, Seal, seal
+from lifelong.store.store import Store, Version
+from lifelong.task import Task, as_task
+from lifelong.verification import Check, check_candidate, check_version
+
+Histories = Sequence[Sequence[str]]
+"""One sequence of external item ids a user, oldest first."""
+TaskLike = Task | str | Path | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The best items of one user's catalogue, best first; ties by catalogue order."""
+
+    items: list[str]
+    scores: list[float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable class of one user and the probability of every class."""
+
+    label: str
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What adding a task did: the version it became, what was trained, and how many probe values of earlier tasks changed."""
+
+    task: str
+    version: int
+    identity: str
+    seconds: float
+    trained: int
+    stored_bytes: int
+    free: float
+    changed: Mapping[str, int] = field(default_factory=dict)
+
+
+class LivingModel:
+    """A folder with one encoder and all tasks it has learnt. Open one, add tasks to it, ask it.
+
+    Nothing in memory or on disk changes when an operation fails. A version, once committed, stays readable for ever.
+    """
+
+    def __init__(self, store: Store, version: Version | None, loaded: Loaded, cache: Path | None = None) -> None:
+        self.store, self.version, self.cache = store, version, cache
+        self.design, self.bank, self.members = loaded.design, loaded.bank, loaded.members
+        self._mounted: dict[str, Answering] = {}
+        self._cases: dict[str, Cases] = {}
+
+    # -- making and opening ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def pretrain(
+        cls, path: str | Path, task: TaskLike, *, seed: int = 0, progress: Progress | None = None, cache: Path | None = None
+    ) -> "LivingModel":
+        """Make a model at `path` and let it learn its first task.
+
+        The task's YAML names the encoder and the length of the window. A run that was killed goes on where it was. Raises
+        UsageError where there is a model already.
+        """
+        task = as_task(task)
+        model = cls._unborn(path, task, cache)
+        model.add_task(task, seed=seed, progress=progress)
+        return model
+
+    @classmethod
+    def open(cls, path: str | Path, version: int | None = None, *, cache: Path | None = None) -> "LivingModel":
+        """The model at `path` as of its newest version, or of an older one. Raises UsageError, ModelCorrupt, Unsupported."""
+        store = Store.open(path)
+        if not store.numbers():
+            raise UsageError(f"{path}: holds no version yet; its pretraining was not finished. Run `lifelong pretrain` again")
+        found = store.newest() if version is None else store.version(version)
+        return cls(store, found, load(store, found.body), cache)
+
+    @classmethod
+    def _unborn(cls, path: str | Path, task: Task, cache: Path | None) -> "LivingModel":
+        if task.parent is not None:
+            raise ConfigError(f"task {task.name!r}: a model's first task has no parent; it names {task.parent!r}")
+        spec = task.encoder or "sasrec"
+        name, _, config = registry.make_config("encoders", spec, f"task {task.name}: encoder")
+        store = Store.open(path) if (Path(path) / "lifelong.json").exists() else Store.create(path)
+        if store.numbers():
+            raise UsageError(f"{path}: there is a model already; add the task with `lifelong add-task`, or choose another folder")
+        design = Design(encoder=name, options=plain(config), length=task.length)
+        return cls(store, None, Loaded(design, empty_bank(TaskNet(design, 1, None)), {}), cache)
+
+    # -- growing -----------------------------------------------------------------------------------------------------
+
+    def add_task(
+        self,
+        task: TaskLike,
+        *,
+        seed: int = 0,
+        allow_forgetting: bool = False,
+        progress: Progress | None = None,
+    ) -> Addition:
+        """Let the model learn a task and commit it as the next version.
+
+        Before the commit a fresh process checks every earlier task: files, rendered weights and probe outputs must be
+        bit-identical, else ForgettingError and nothing is committed. A strategy that does not isolate (sequential) needs
+        allow_forgetting; the tasks it changes get a new identity. Raises CapacityError before training where too little is
+        free, Conflict where another process committed meanwhile.
+        """
+        task, progress = as_task(task), progress or Silent()
+        self._may_add(task, allow_forgetting)
+        growth = self._growth(task, seed, progress)
+        job = self._job_name(task, growth.cases, seed)
+        member = growth.run(progress, Resume(self.store.resume_folder(job)))
+        progress.say(f"checking {len(self.members)} earlier tasks in a fresh process")
+        with self.store.writing():
+            addition = self._commit(growth, member)
+        self.store.clear_resume(job)
+        self._cases[task.name] = growth.cases
+        return addition
+
+    def plan(self, task: TaskLike, *, seed: int = 0, progress: Progress | None = None) -> Estimate:
+        """What adding the task would train, what would be left, how long it would take and how much memory; trains nothing.
+
+        Raises what add_task would raise before training.
+        """
+        task = as_task(task)
+        self._may_add(task, allow_forgetting=True)
+        return estimate(self._growth(task, seed, progress or Silent()))
+
+    def _may_add(self, task: Task, allow_forgetting: bool) -> None:
+        if task.name in self.members:
+            raise UsageError(f"task {task.name!r} is there already; a task never changes, so give the new one another name")
+        if self.members and task.encoder is not None:
+            raise ConfigError(f"task {task.name!r}: the encoder is chosen by a model's first task; leave the option out")
+        if not make_strategy(task).isolates and not allow_forgetting:
+            raise UsageError(
+                f"task {task.name!r}: this strategy changes the {len(self.members)} earlier tasks. Allow it with "
+                "--allow-forgetting (allow_forgetting=True), or choose one that isolates, such as conure"
+            )
+
+    def _growth(self, task: Task, seed: int, progress: Progress) -> Growth:
+        parent = self._parent(task)
+        prepared = self.prepare(task, progress)
+        known = known_items(self.members, parent.name if parent else None)
+        cases = make_cases(task, prepared, known, len(self.bank.owners[ITEM_TABLE]))
+        owner = 1 + max((m.view.owner for m in self.members.values()), default=FREE)
+        return Growth(self.design, self.bank, parent, owner, task, cases, seed)
+
+    def _parent(self, task: Task) -> Member | None:
+        if not self.members:
+            return None
+        names = list(self.members)
+        name = {None: names[0], "latest": names[-1]}.get(task.parent, task.parent)
+        if name not in self.members:
+            raise ConfigError(f"task {task.name!r}: there is no parent {name!r} in this model{suggest(str(name), names)}")
+        return self.members[name]
+
+    def _commit(self, growth: Growth, member: Member) -> Addition:
+        newest = self.store.newest() if self.store.numbers() else None
+        if (newest and newest.sha256) != (self.version and self.version.sha256):
+            raise Conflict(f"{self.store.path}: another process committed meanwhile; open the model again and add the task again")
+        isolates = growth.strategy.isolates
+        loaded = Loaded(self.design, growth.site.bank, {**self.members, member.name: member})
+        body = self._body(loaded, [member.name] if isolates else list(loaded.members))
+        changed = check_candidate(self.store, body, self.version.body if self.version else None)
+        if isolates and any(changed.values()):
+            raise ForgettingError(f"nothing was committed: {sum(changed.values())} probe values of earlier tasks would change: {changed}")
+        body["changed"] = changed
+        self.version = self.store.commit(body, "add", self.version, int(time.time()))
+        self.bank, self.members = loaded.bank, loaded.members
+        self._mounted = {} if not isolates else self._mounted
+        entry = body["tasks"][member.name]
+        stored = sum(file["bytes"] for file in entry["files"].values())
+        free = self.bank.shares()[FREE]
+        return Addition(
+            member.name, self.version.number, entry["identity"], growth.seconds, growth.trained, stored, free, changed
+        )
+
+    def _body(self, loaded: Loaded, written: list[str]) -> dict[str, Any]:
+        """The body of the next version; the entries of tasks that are not written are taken over as they are."""
+        before = self.version.body["tasks"] if self.version else {}
+        tasks = {name: before[name] for name in loaded.members if name not in written}
+        for name in written:
+            entry = save_member(self.store, loaded.bank, loaded.members[name])
+            sealed = seal(loaded, name)
+            entry["files"][PROBE_ROLE] = self.store.put(sealed.probes).as_dict()
+            tasks[name] = {**entry, "fingerprint": sealed.fingerprint, "identity": _identity(self.design, entry, sealed)}
+        return {
+            "lifelong": __version__,
+            "design": plain(self.design),
+            "stack": numeric_stack(),
+            "order": list(loaded.members),
+            "tasks": tasks,
+        }
+
+    def _job_name(self, task: Task, cases: Cases, seed: int) -> str:
+        base = self.version.sha256 if self.version else ""
+        return json_hash([task.to_values(), cases.dataset_key, seed, base, __version__, numeric_stack()])[:16]
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    def represent(self, histories: Histories, task: str | None = None, *, unknown: str = "error") -> np.ndarray:
+        """User vectors, one row a user: (N, width) float32, as `task` (the first one by default) sees its users.
+
+        Items that the task does not know are left out. A history of unknown items alone is a DataError unless unknown="cold":
+        then it is answered like an empty one, whose vector is zero.
+        """
+        answering, windows_NL, _ = self._asked(task, histories, unknown)
+        return answering.users(windows_NL).numpy()
+
+    def recommend(
+        self, histories: Histories, task: str | None = None, *, k: int = 10, repeats: bool | None = None, unknown: str = "error"
+    ) -> list[Recommendation]:
+        """The k best items of the task's catalogue for each user, by (score, catalogue order).
+
+        repeats: whether items of the history may come again; by default what the task says. Raises UsageError for a task of
+        classes.
+        """
+        member = self._answering_member(task, "items", "predict")
+        answering, windows_NL, rows = self._asked(member.name, histories, unknown)
+        allowed = bool(getattr(_head_config(member), "repeats", True)) if repeats is None else repeats
+        found: list[Recommendation] = []
+        for scores_NC in answering.scores(answering.users(windows_NL)):
+            excluded = None if allowed else self._excluded(member, rows[len(found) : len(found) + len(scores_NC)])
+            values_NK, index_NK = top_k(scores_NC, min(k, scores_NC.shape[1]), excluded)
+            for values, index in zip(values_NK.tolist(), index_NK.tolist(), strict=True):
+                kept = [(member.catalogue[i], v) for i, v in zip(index, values, strict=True) if v > -torch.inf]
+                found.append(Recommendation([i for i, _ in kept], [v for _, v in kept]))
+        return found
+
+    def predict(self, histories: Histories, task: str, *, unknown: str = "error") -> list[Prediction]:
+        """The class of each user with all probabilities. Raises UsageError for a task of items."""
+        member = self._answering_member(task, "classes", "recommend")
+        answering, windows_NL, _ = self._asked(task, histories, unknown)
+        found: list[Prediction] = []
+        for scores_NC in answering.scores(answering.users(windows_NL)):
+            probabilities_NC = scores_NC.softmax(dim=1)
+            best_N = top_k(probabilities_NC, 1)[1][:, 0].tolist()
+            for best, row in zip(best_N, probabilities_NC.tolist(), strict=True):
+                found.append(Prediction(member.catalogue[best], dict(zip(member.catalogue, row, strict=True))))
+        return found
+
+    def evaluate(
+        self, tasks: Iterable[str] | None = None, *, part: str = "test", seed: int = 0, progress: Progress | None = None
+    ) -> dict[str, dict[str, Measure]]:
+        """Task -> metric -> value with its 95 % interval, on the test cases of the task's own data."""
+        measured = {}
+        for name in tasks or list(self.members):
+            member = self._member(name)
+            cases = self.cases(name, progress or Silent())
+            measured[name] = evaluate(self.answering(name), cases, getattr(cases, part), member.task.measured_by, seed)
+        return measured
+
+    def verify(self) -> Check:
+        """Whether every file of every version is what its name says, and every task still gives the bits it was sealed with."""
+        problems = self.store.verify()
+        return check_version(self.store, self.version or self.store.newest(), problems)
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def inspect(self) -> dict[str, Any]:
+        """Who owns how much: tasks with parent, strategy, shares of the prunable weights, bytes; as plain values."""
+        assert self.version is not None
+        shares = self.bank.shares()
+        tasks = []
+        for name, member in self.members.items():
+            entry = self.version.body["tasks"][name]
+            tasks.append(
+                {
+                    "name": name,
+                    "parent": member.parent,
+                    "strategy": _name_of(member.task.strategy),
+                    "head": _name_of(member.task.head),
+                    "answers": len(member.catalogue),
+                    "owned": shares.get(member.view.owner, 0.0),
+                    "visible": visible_share(self.bank, member.view),
+                    "bytes": sum(file["bytes"] for file in entry["files"].values()),
+                    "seconds": member.record["seconds"],
+                    "trained": member.record["trained"],
+                    "identity": entry["identity"],
+                }
+            )
+        return {
+            "model": self.store.path.name,
+            "version": self.version.number,
+            "encoder": self.design.encoder,
+            "length": self.design.length,
+            "parameters": sum(v.numel() for v in self.bank.values.values()),
+            "free": shares[FREE],
+            "tasks": tasks,
+        }
+
+    def answering(self, task: str) -> Answering:
+        """The mounted network of a task; it shares its tensors with the bank and is read-only."""
+        if task not in self._mounted:
+            member = self._member(task)
+            known = known_items(self.members, task)
+            assert known is not None
+            self._mounted[task] = Answering(mount(self.design, self.bank, member, known), self.design)
+        return self._mounted[task]
+
+    def cases(self, task: str, progress: Progress | None = None) -> Cases:
+        """The cases of a task that the model has learnt, from its own data. Raises DataError where the data have changed."""
+        if task not in self._cases:
+            member = self._member(task)
+            prepared = self.prepare(member.task, progress or Silent())
+            if prepared.key != member.record["data"]:
+                raise DataError(f"task {task!r}: its data are not those it was trained on ({member.record['data']}, now {prepared.key})")
+            above = known_items(self.members, member.parent)
+            self._cases[task] = make_cases(member.task, prepared, above, member.first_row)
+        return self._cases[task]
+
+    def prepare(self, task: Task, progress: Progress | None = None) -> Prepared:
+        """The task's data set, prepared once and reused."""
+        source = make_source(task.data.dataset, f"task {task.name}: data.dataset")
+        return prepare(source, self.cache, (progress or Silent()).say)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _member(self, name: str | None) -> Member:
+        name = next(iter(self.members)) if name is None else name
+        if name not in self.members:
+            raise UsageError(f"{self.store.path.name} has no task {name!r}{suggest(name, self.members)}")
+        return self.members[name]
+
+    def _answering_member(self, task: str | None, answers: str, other: str) -> Member:
+        member = self._member(task)
+        if self.answering(member.name).net.answers != answers:
+            raise UsageError(f"task {member.name!r} does not answer {answers}; use {other}")
+        return member
+
+    def _asked(self, task: str | None, histories: Histories, unknown: str) -> tuple[Answering, torch.Tensor, list[np.ndarray]]:
+        """The task's network, the windows (N, L) of the histories, and their known rows."""
+        name = self._member(task).name
+        known = known_items(self.members, name)
+        assert known is not None
+        rows = _rows_of_histories(known, histories, unknown, name)
+        answering = self.answering(name)
+        sequences = from_rows(rows)
+        return answering, answering.windows(sequences, last_points(sequences)), rows
+
+    def _excluded(self, member: Member, rows: list[np.ndarray]) -> torch.Tensor:
+        """Catalogue indices (N, S) that are in the histories, padded with -1."""
+        known = known_items(self.members, member.name)
+        assert known is not None
+        rows_C = known.rows_of(pa.array(member.catalogue, pa.string()))
+        index_of_row = np.full(int(known.rows_n.max(initial=0)) + 1, -1, np.int64)
+        index_of_row[rows_C[rows_C > 0]] = np.flatnonzero(rows_C > 0)
+        excluded = np.full((len(rows), max(1, *(len(r) for r in rows))), -1, np.int64)
+        for n, history in enumerate(rows):
+            excluded[n, : len(history)] = index_of_row[history]
+        return torch.from_numpy(excluded)
+
+
+def make_source(spec: Any, where: str) -> Source:
+    """A data set from its name, or from {name: …, option: …}."""
+    _, cls, config = registry.make_config("datasets", spec, where)
+    return cls(config)
+
+
+def _rows_of_histories(known: ItemRows, histories: Histories, unknown: str, task: str) -> list[np.ndarray]:
+    if unknown not in ("error", "cold"):
+        raise UsageError(f"unknown is {unknown!r}; it is 'error' or 'cold'")
+    for n, history in enumerate(histories):
+        if isinstance(history, str) or not all(isinstance(i, str) for i in history):
+            raise DataError(f"history {n}: expected a list of item ids as text, found {history!r:.60}")
+    lengths_N = np.fromiter((len(h) for h in histories), np.int64, len(histories))
+    rows_E = known.rows_of(pa.array([item for history in histories for item in history], pa.string()))
+    rows = np.split(rows_E, np.cumsum(lengths_N)[:-1]) if len(lengths_N) else []
+    kept = [r[r > 0] for r in rows]
+    lost = sum(1 for length, k in zip(lengths_N, kept, strict=True) if length and not len(k))
+    if lost and unknown == "error":
+        raise DataError(
+            f"{lost} of {len(kept)} histories hold no item that task {task!r} knows; check the item ids, or answer them like users "
+            "without history with --unknown cold (unknown='cold')"
+        )
+    return kept
+
+
+def _identity(design: Design, entry: dict[str, Any], sealed: Seal) -> str:
+    """A hash of everything that decides a task's answers: another identity is another task."""
+    files = {role: entry["files"][role]["sha256"] for role in ("catalogue", "items")}
+    return json_hash([plain(design), sealed.fingerprint, files])[:16]
+
+
+def _head_config(member: Member) -> Any:
+    return registry.make_config("heads", member.task.head, "head", outside=False)[2]
+
+
+def _name_of(spec: Any) -> str:
+    return spec if isinstance(spec, str) else str(spec["name"])
+
+
+__all__ = ["Addition", "LivingModel", "Prediction", "Recommendation"]

@@ -1,0 +1,117 @@
+"""The whole of one task as a network: item vectors, encoder, user vector, head."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lifelong.core import registry
+from lifelong.core.config import build
+from lifelong.core.slot import Slot
+from lifelong.core.types import Batch, History, Negatives
+from lifelong.encoders.base import Encoder
+from lifelong.heads.base import Head
+from lifelong.objectives.base import Objective
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What all tasks of a model share: the encoder, the window, and the one shape in which it answers."""
+
+    encoder: str
+    options: dict[str, Any]
+    """The encoder's Config, complete."""
+    length: int = 100
+    """L: how many of a user's latest events the window holds."""
+    chunk: int = 16
+    """C: every answer is computed for C users at once, padded where there are fewer: batch size changes the last bits."""
+
+
+class TaskNet(nn.Module):
+    """Events -> item vectors -> states -> user vectors -> scores.
+
+    `items` and `encoder` are the trunk, whose tensors a view renders; `head` and what sits in the slots are the task's own.
+    """
+
+    def __init__(self, design: Design, rows: int, head: Head | None) -> None:
+        super().__init__()
+        self.encoder = _make_encoder(design)
+        self.causal = self.encoder.causal
+        self.items = nn.Embedding(rows, self.width, padding_idx=0)
+        nn.init.normal_(self.items.weight, std=self.width**-0.5)
+        with torch.no_grad():
+            self.items.weight[0] = 0.0
+        self.head = head
+
+    @property
+    def width(self) -> int:
+        """D, the width of item vectors, states and user vectors."""
+        return self.encoder.width
+
+    @property
+    def answers(self) -> str:
+        """What a score is about: "items" or "classes"."""
+        assert self.head is not None
+        return self.head.answers
+
+    def states(self, history: History) -> Tensor:
+        """One state per position, (B, L, D) float32; padded positions are 0."""
+        return self.encoder(self.items(history.window_BL), history.valid_BL)
+
+    def users(self, history: History) -> Tensor:
+        """User vectors (B, D): the state at the last event; zeros for a user without history."""
+        return self.states(history)[:, -1]
+
+    def scores(self, users_BD: Tensor) -> Tensor:
+        """The head's scores (B, C) of user vectors."""
+        assert self.head is not None
+        return self.head.scores(users_BD, self.items.weight)
+
+    def answer_loss(self, users_ND: Tensor, targets_N: Tensor, negatives: Negatives | None) -> Tensor:
+        """The head's mean loss at N points."""
+        assert self.head is not None
+        return self.head.loss(users_ND, targets_N, self.items.weight, negatives)
+
+    def forward(self, objective: Objective, batch: Batch) -> Tensor:
+        """The objective's loss; the one call that training makes, through torch.func.functional_call."""
+        return objective.loss(self, batch)
+
+    def trunk_names(self) -> list[str]:
+        """Names of the trunk's parameters, without what sits in slots."""
+        return [n for n, _ in self.named_parameters() if not n.startswith("head.") and ".part." not in n]
+
+    def own_tensors(self) -> dict[str, Tensor]:
+        """What belongs to the task beside its view of the trunk: head and parts, by name."""
+        trunk = set(self.trunk_names())
+        return {name: value for name, value in self.state_dict().items() if name not in trunk}
+
+    def slots(self) -> dict[str, Slot]:
+        """Slot name -> slot."""
+        return {name: module for name, module in self.named_modules() if isinstance(module, Slot)}
+
+    def sit(self, parts: Mapping[str, nn.Module]) -> None:
+        """Put parts into slots."""
+        slots = self.slots()
+        for name, part in parts.items():
+            slots[name].part = part
+
+    def mount(self, trunk: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+        """Take these very tensors as weights (aliased, read-only) and go into evaluation mode."""
+        self.load_state_dict({**trunk, **own}, assign=True, strict=True)
+        self.requires_grad_(False).eval()
+
+
+def initial_values(design: Design, rows: int, seed: int) -> dict[str, Tensor]:
+    """Fresh random values of the trunk, by name; the same for the same seed, and the first rows the same for any `rows`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = TaskNet(design, rows, None)
+    return {name: value.detach() for name, value in net.named_parameters()}
+
+
+def _make_encoder(design: Design) -> Encoder:
+    cls = registry.find("encoders", design.encoder, outside=False)
+    return cls(build(cls.Config, design.options, f"encoder {design.encoder}"), design.length)
+

@@ -1,0 +1,27 @@
+"""Predict the next item at every position, in one causal pass over the window."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from lifelong.core.errors import ConfigError
+from lifelong.core.types import Batch
+from lifelong.objectives.base import Net, Objective
+
+
+class Autoregressive(Objective):
+    """Mean over all target events of -log p(event | everything before it) (NextItNet, Yuan et al., WSDM 2019, section 3.4).
+
+    Every prefix is trained by the same pass; none is copied into a padded row of its own, and no padding is predicted. The
+    same objective serves a catalogue other than the one that is read: then an event of that catalogue is predicted from the
+    readable events before it. Raises ConfigError for an encoder that sees the future.
+    """
+
+    points: ClassVar[str] = "events"
+
+    def loss(self, net: Net, batch: Batch) -> Tensor:
+        """The head's loss at every point of the batch."""
+        if not net.causal:
+            raise ConfigError("objective autoregressive needs a causal encoder: another one reads the answer off its input")
+        states_BLD = net.states(batch.history)
+        return net.answer_loss(states_BLD[batch.rows_N, batch.positions_N], batch.targets_N, batch.negatives)

@@ -1,0 +1,186 @@
+"""The forgetting run as one self-contained HTML page: no script, no remote asset, readable on a phone and on paper."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lifelong.reports.element import Html, el, join
+from lifelong.reports.format import MISSING, count, duration, is_number
+from lifelong.reports.sections import baselines, capacity, cards, curves, matrices, results
+from lifelong.reports.verdict import Look, Verdict, verdicts
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+STYLE = Path(__file__).with_name("style.css")
+
+
+def write_report(document: Mapping[str, Any], path: str | Path) -> None:
+    """The page of a forgetting document (see `page`), written to `path` as UTF-8."""
+    Path(path).write_text(page(document), encoding="utf-8", errors="replace")
+
+
+def page(document: Mapping[str, Any]) -> str:
+    """The page of a forgetting document: a plain dict with `strategies`, `baselines` and how it was run.
+
+    Whatever the document lacks is left out or shown as missing; every text of it is escaped.
+    """
+    head = el(
+        "head",
+        Html('<meta charset="utf-8">'),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
+        Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Html('<meta name="color-scheme" content="light dark">'),
+        el("title", f"Forgetting report – {document.get('dataset') or 'lifelong'}"),
+        el("style", Html(STYLE.read_text(encoding="utf-8"))),
+    )
+    parts = (promise, cards, matrices, results, capacity, curves, baselines, how_it_was_run)
+    body = el("main", *(part(document) for part in parts))
+    return f'<!doctype html>\n<html lang="en">{head}{el("body", body)}</html>\n'
+
+
+def promise(document: Mapping[str, Any]) -> Html:
+    """The promise, whether this run kept it, and the three looks that say so."""
+    found = verdicts(document)
+    return el(
+        "header",
+        el(
+            "p",
+            join("lifelong · forgetting report · ", document.get("dataset") or "no data set named"),
+            class_="kicker",
+        ),
+        el("h1", "Zero forgetting, bit for bit."),
+        el(
+            "p",
+            "Adding a task must leave the answers of every earlier task exactly as they were: not nearly, not on "
+            "average, but in every bit. Three independent looks at the same run say whether it did.",
+            class_="lead",
+        ),
+        _outcome(found),
+        el("div", *_proofs(found), class_="proofs"),
+    )
+
+
+def _outcome(found: list[Verdict]) -> Html:
+    """One sentence for the strategies that promise it, one for those that cannot: the control."""
+    isolating = [v for v in found if v.isolates]
+    broken, open_ = ([v.name for v in isolating if v.state == state] for state in ("broken", "open"))
+    if broken:
+        word, text = "broken", f"Not kept. An earlier task changed under {_names(broken)}."
+    elif not isolating:
+        word, text = "open", "No strategy in this run promises it."
+    elif open_:
+        word, text = "open", f"Not shown. This run has too little to compare under {_names(open_)}."
+    else:
+        word, text = "kept", f"Kept in this run by {_names([v.name for v in isolating])}."
+    return el("p", el("strong", text), " ", _control(found), class_=f"outcome {word}")
+
+
+def _control(found: list[Verdict]) -> str:
+    moved = [v.name for v in found if v.state == "moved"]
+    if moved:
+        return f"The control moved, as it must: {_names(moved)} changed earlier tasks, so these checks can fail."
+    still = [v.name for v in found if v.state == "still"]
+    if still:
+        return f"The control {_names(still)} did not move, so this run does not show that the checks can fail."
+    return "No control ran, so this run does not show that the checks can fail."
+
+
+def _proofs(found: list[Verdict]) -> list[Html]:
+    """The three looks, each with its result under every strategy."""
+    looks = [
+        (
+            "1",
+            "The bytes: fingerprints",
+            "All that a task's answers come from is hashed (SHA-256) when it is learned and after every later task.",
+            [(v, v.fingerprints, _of(v.fingerprints, "fingerprints differ", "equal")) for v in found],
+        ),
+        (
+            "2",
+            "The behaviour: probes",
+            "The same users are asked again after every later task, and the float32 answers are compared bit by bit.",
+            [(v, v.probes, _bits(v.probes)) for v in found],
+        ),
+        (
+            "3",
+            "The meaning: the matrix",
+            "Every task is measured again on its test cases after every later task; the value must be the same number.",
+            [(v, v.matrix, _of(v.matrix, "values differ", "equal")) for v in found],
+        ),
+    ]
+    return [
+        el(
+            "section",
+            el("h2", el("span", number, class_="step"), title),
+            el("p", text),
+            el("dl", *(el("div", el("dt", v.name), el("dd", said, class_=_class(v, look))) for v, look, said in rows)),
+            class_="proof",
+        )
+        for number, title, text, rows in looks
+    ]
+
+
+def _of(look: Look, differ: str, same: str) -> str:
+    if look.same is None:
+        return "nothing to compare"
+    return (
+        f"all {count(look.compared)} {same}"
+        if look.same
+        else f"{count(look.differ)} of {count(look.compared)} {differ}"
+    )
+
+
+def _bits(look: Look) -> str:
+    if look.same is None:
+        return "nothing to compare"
+    return "0 bits changed" if look.same else f"{count(look.differ)} bits changed"
+
+
+def _class(verdict: Verdict, look: Look) -> str:
+    if look.same is None:
+        return "open"
+    return "same" if look.same else "differs" if verdict.isolates else "moves"
+
+
+def _names(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def how_it_was_run(document: Mapping[str, Any]) -> Html:
+    """What is needed to run it again, and how to read the page."""
+    minutes = document.get("minutes")
+    rows = {
+        "Command": el("code", document.get("command") or MISSING),
+        "Data": document.get("dataset"),
+        "Seed": document.get("seed"),
+        "Machine": document.get("machine"),
+        "Took": duration(60 * minutes) if is_number(minutes) else None,
+        "Created": document.get("created"),
+        "lifelong": document.get("lifelong"),
+        "Notice": document.get("notice"),
+    }
+    entries = (el("div", el("dt", k), el("dd", _plain(v))) for k, v in rows.items() if v not in (None, ""))
+    return el(
+        "section",
+        el("h2", "How it was run"),
+        el("dl", *entries, class_="facts"),
+        el("h2", "Words"),
+        _words(),
+        class_="about",
+    )
+
+
+def _words() -> Html:
+    words = {
+        "Just learned, at the end": "the task's test value directly after it was learned, and after the last task.",
+        "Changed bits": "bits of the probe answers that differ between those two moments, over all earlier tasks.",
+        "Forgetting": "best earlier value minus final value, mean over all tasks but the last (Chaudhry et al. 2018).",
+        "Backward transfer": "final minus just-learned value, same mean (Lopez-Paz & Ranzato 2017). Below 0 is loss.",
+        "Forward gain": "just-learned value minus that of the same encoder trained on the task alone.",
+        "Interval": "95 % percentile bootstrap over test cases. It speaks of the sample of users, not of forgetting.",
+    }
+    return el("dl", *(el("div", el("dt", word), el("dd", text)) for word, text in words.items()), class_="facts")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}: {v}" for k, v in value.items())
+    return value

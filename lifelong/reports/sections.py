@@ -1,0 +1,226 @@
+"""The parts of the page below the promise: cards, matrices, results, capacity, curves, baselines."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lifelong.reports import svg
+from lifelong.reports.element import Html, el
+from lifelong.reports.format import (
+    MISSING,
+    change,
+    count,
+    duration,
+    interval,
+    is_number,
+    percent,
+    score,
+    size,
+)
+from lifelong.reports.verdict import Document, Verdict, cell, final, learned, verdicts
+
+STATES = {
+    "kept": "kept, bit for bit",
+    "broken": "broken",
+    "moved": "earlier tasks moved",
+    "still": "nothing moved",
+    "open": "not shown",
+}
+
+
+def cards(document: Document) -> Html:
+    """One card a strategy: changed bits, forgetting, average."""
+    strategies = document.get("strategies") or {}
+    found = (_card(v, strategies[v.name]) for v in verdicts(document))
+    return el("section", el("h2", "The strategies"), el("div", *found, class_="cards"))
+
+
+def _card(verdict: Verdict, strategy: Mapping[str, Any]) -> Html:
+    average = strategy.get("average")
+    gain = (strategy.get("forward_gain") or {}).get("value")
+    rows = [
+        ("Forgetting", change(strategy.get("forgetting")).lstrip("+")),
+        ("Backward transfer", change(strategy.get("backward_transfer"))),
+        ("Forward gain", change(gain)),
+    ]
+    rows += [(f"Average {name}", score(v)) for name, v in (average.items() if isinstance(average, Mapping) else ())]
+    if is_number(average):
+        rows.append(("Average", score(average)))
+    bits = strategy.get("changed_bits")
+    return el(
+        "article",
+        el("h3", verdict.name),
+        el("p", STATES[verdict.state], class_="tag"),
+        el("p", count(bits), el("small", "bit changed" if bits == 1 else "bits changed"), class_="figure"),
+        el("dl", *(el("div", el("dt", name), el("dd", _minus(value))) for name, value in rows)),
+        el("p", "isolates its tasks" if verdict.isolates else "shares weights between tasks", class_="quiet"),
+        class_=f"card {verdict.state}",
+    )
+
+
+def matrices(document: Document) -> Html:
+    """The accuracy matrix of every strategy."""
+    figures = [
+        el(
+            "figure",
+            el("figcaption", name),
+            _scroll(svg.heat_map(s.get("tasks") or [], s.get("matrix") or [], f"Accuracy matrix of {name}")),
+        )
+        for name, s in (document.get("strategies") or {}).items()
+    ]
+    text = (
+        "Read downwards: a column is one task's test value from the moment it was learned. The colour is the change "
+        "since then, relative to the just-learned value, so tasks with different metrics can be compared."
+    )
+    steps = [("worse", f"fell by {percent(svg.FULL)} or more"), ("cell", "the same number"), ("better", "rose as much")]
+    legend = (el("li", el("i", class_=f"swatch {name}"), text) for name, text in steps)
+    return el(
+        "section",
+        el("h2", "After every task, all earlier ones again"),
+        el("p", text),
+        el("ul", *legend, class_="legend"),
+        el("div", *figures, class_="pair"),
+    )
+
+
+def results(document: Document) -> Html:
+    """Every task of every strategy in one table."""
+    heads = ["Task", "Metric", "Scratch", "Just learned", "At the end", "Change", "Interval at the end"]
+    heads += ["Parameters", "Bytes", "Time"]
+    bodies = [
+        el(
+            "tbody",
+            el("tr", el("th", name, colspan=len(heads), scope="rowgroup"), class_="group"),
+            *_result_rows(strategy),
+        )
+        for name, strategy in (document.get("strategies") or {}).items()
+    ]
+    return el("section", el("h2", "Task by task"), _table(heads, bodies, words=2))
+
+
+def _result_rows(strategy: Mapping[str, Any]) -> Iterator[Html]:
+    scratch = (strategy.get("forward_gain") or {}).get("scratch")
+    for j, task in enumerate(strategy.get("tasks") or []):
+        first, last = learned(strategy, j), final(strategy, j)
+        moved = last - first if is_number(first) and is_number(last) else None
+        yield el(
+            "tr",
+            el("th", task, scope="row"),
+            el("td", _entry(strategy.get("metric"), j) or MISSING),
+            _number(score(_entry(scratch, j))),
+            _number(score(first)),
+            _number(score(last)),
+            _number(change(moved), "" if not moved else "up" if moved > 0 else "down"),
+            _number(interval(cell(strategy, "low", -1, j), cell(strategy, "high", -1, j))),
+            _number(count(_entry(strategy.get("parameters"), j))),
+            _number(size(_entry(strategy.get("bytes"), j))),
+            _number(duration(_entry(strategy.get("seconds"), j))),
+        )
+
+
+def capacity(document: Document) -> Html | None:
+    """Who owns how much of the encoder, for every strategy that claims weights."""
+    figures = []
+    for name, strategy in (document.get("strategies") or {}).items():
+        shares = svg.coloured(strategy.get("capacity") or [])
+        if shares:
+            legend = (
+                el("li", el("i", class_=f"swatch {hue}"), str(e.get("task")), el("b", percent(e["share"])))
+                for e, hue in shares
+            )
+            bar = svg.capacity_bar([e for e, _ in shares], f"Capacity under {name}")
+            figures.append(el("figure", el("figcaption", name), bar, el("ul", *legend, class_="legend")))
+    if not figures:
+        return None
+    text = (
+        "Shares of the encoder's prunable weights. A sealed share never changes again; the free one is for later tasks."
+    )
+    return el("section", el("h2", "Who owns how much"), el("p", text), *figures)
+
+
+def curves(document: Document) -> Html | None:
+    """The training curves of every task."""
+    groups: list[Html] = []
+    for name, strategy in (document.get("strategies") or {}).items():
+        found = [_curve(task, points) for task, points in (strategy.get("curves") or {}).items() if points]
+        if found:
+            opened = None if groups else "open"
+            groups.append(el("details", el("summary", name), el("div", *found, class_="curves"), open=opened))
+    if not groups:
+        return None
+    legend = el("ul", *(el("li", el("i", class_=f"stroke {c}"), t) for c, t in _STROKES), class_="legend")
+    return el("section", el("h2", "Training"), legend, *groups)
+
+
+_STROKES = (("valid", "validation, a dot at the best epoch"), ("loss", "training loss; each line has its own scale"))
+
+
+def _curve(task: str, points: Sequence[Mapping[str, Any]]) -> Html:
+    loss, valid = ([p[key] for p in points if is_number(p.get(key))] for key in ("loss", "valid"))
+    parts = [f"{len(points)} epochs"]
+    if loss:
+        parts.append(f"loss {loss[0]:.3g} → {loss[-1]:.3g}")
+    if valid:
+        parts.append(f"best {score(max(valid))}")
+    return el("figure", el("figcaption", task), svg.curve(points, f"Training of {task}"), el("p", " · ".join(parts)))
+
+
+def baselines(document: Document) -> Html | None:
+    """The counting baselines beside the model, task by task."""
+    tasks = document.get("baselines") or {}
+    bodies = []
+    for task, found in tasks.items():
+        rows = list(_baseline_rows(found))
+        if rows:
+            group = el("tr", el("th", task, colspan=6, scope="rowgroup"), class_="group")
+            bodies.append(el("tbody", group, *rows))
+    if not bodies:
+        return None
+    text = (
+        "What counting alone reaches on the same cases. The best value of each metric is bold; bars are 95 % intervals."
+    )
+    heads = ("Method", "Metric", "Value", "Interval", "", "Cases")
+    return el("section", el("h2", "Against simple counting"), el("p", text), _table(heads, bodies, words=2))
+
+
+def _baseline_rows(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[Html]:
+    for metric in dict.fromkeys(m for measures in found.values() for m in measures):
+        measures = {name: values[metric] for name, values in found.items() if metric in values}
+        known = [m["value"] for m in measures.values() if is_number(m.get("value"))]
+        best = max(known, default=None)
+        top = max((v for m in measures.values() for v in (m.get("high"), m.get("value")) if is_number(v)), default=0.0)
+        for name, m in measures.items():
+            value = m.get("value")
+            yield el(
+                "tr",
+                el("th", name, scope="row"),
+                el("td", metric),
+                _number(score(value), "best" if value == best else ""),
+                _number(interval(m.get("low"), m.get("high"))),
+                el("td", svg.interval_bar(value, m.get("low"), m.get("high"), top), class_="bar"),
+                _number(count(m.get("n"))),
+                class_="ours" if name == "model" else None,
+            )
+
+
+def _table(heads: Sequence[str], bodies: Sequence[Html], words: int) -> Html:
+    """A table in a scrolling container of its own; all but the first `words` columns are numbers."""
+    row = (el("th", head, scope="col", class_="number" if i >= words else None) for i, head in enumerate(heads))
+    return _scroll(el("table", el("thead", el("tr", *row)), *bodies))
+
+
+def _scroll(content: Html) -> Html:
+    return el("div", content, class_="scroll", tabindex=0)  # tabindex: the keyboard can scroll it
+
+
+def _number(text: str, class_: str = "") -> Html:
+    return el("td", _minus(text), class_=f"number {class_}".strip())
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
+
+
+def _entry(values: Any, index: int) -> Any:
+    return (
+        values[index] if isinstance(values, Sequence) and not isinstance(values, str) and index < len(values) else None
+    )

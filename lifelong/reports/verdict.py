@@ -1,0 +1,99 @@
+"""What a forgetting document shows: three looks at every earlier task, and what follows from them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lifelong.reports.format import is_number
+
+Document = Mapping[str, Any]
+State = Literal["kept", "broken", "moved", "still", "open"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way of looking: whether earlier tasks stayed the same (None: nothing to compare), and how many did not."""
+
+    same: bool | None
+    differ: float = 0
+    compared: int = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The three looks at one strategy.
+
+    state: "kept" (isolates, all three looks same), "broken" (isolates, and a look differs), "moved" and "still" (shares
+    weights, and did or did not change earlier tasks), "open" (isolates, and a look is missing).
+    """
+
+    name: str
+    isolates: bool
+    fingerprints: Look
+    probes: Look
+    matrix: Look
+
+    @property
+    def state(self) -> State:
+        """What follows from the three looks."""
+        looks = [look.same for look in (self.fingerprints, self.probes, self.matrix)]
+        if self.isolates:
+            return "broken" if False in looks else "kept" if None not in looks else "open"
+        return "moved" if False in looks else "still"
+
+
+def verdicts(document: Document) -> list[Verdict]:
+    """One verdict a strategy, in the document's order."""
+    return [verdict(name, strategy) for name, strategy in (document.get("strategies") or {}).items()]
+
+
+def verdict(name: str, strategy: Mapping[str, Any]) -> Verdict:
+    """The three looks at one strategy of the document."""
+    return Verdict(name, bool(strategy.get("isolates")), _fingerprints(strategy), _probes(strategy), _matrix(strategy))
+
+
+def learned(strategy: Mapping[str, Any], task: int) -> Any:
+    """The value of a task just after it was learned: the diagonal of the matrix."""
+    return cell(strategy, "matrix", task, task)
+
+
+def final(strategy: Mapping[str, Any], task: int) -> Any:
+    """The value of a task after the last one was learned."""
+    return cell(strategy, "matrix", -1, task)
+
+
+def cell(strategy: Mapping[str, Any], table: str, row: int, column: int) -> Any:
+    """An entry of `matrix`, `low` or `high`; None where there is none."""
+    try:
+        return strategy[table][row][column]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _fingerprints(strategy: Mapping[str, Any]) -> Look:
+    """Every later fingerprint of a task against its first."""
+    compared = differ = 0
+    for prints in (strategy.get("fingerprints") or {}).values():
+        first, *later = [p for p in prints if p] or [None]
+        compared += len(later)
+        differ += sum(p != first for p in later)
+    return Look(differ == 0 if compared else None, differ, compared)
+
+
+def _probes(strategy: Mapping[str, Any]) -> Look:
+    changed, tasks = strategy.get("changed_bits"), len(strategy.get("tasks") or [])
+    if not is_number(changed) or tasks < 2:
+        return Look(None)
+    return Look(changed == 0, changed, tasks - 1)
+
+
+def _matrix(strategy: Mapping[str, Any]) -> Look:
+    """Every later value of a task against the one just after it was learned."""
+    compared = differ = 0
+    for task in range(len(strategy.get("tasks") or [])):
+        for row in range(task + 1, len(strategy.get("matrix") or [])):
+            value, first = cell(strategy, "matrix", row, task), learned(strategy, task)
+            if is_number(value) and is_number(first):
+                compared += 1
+                differ += value != first
+    return Look(differ == 0 if compared else None, differ, compared)

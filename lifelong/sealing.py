@@ -1,0 +1,87 @@
+"""What is recorded of a task when it is sealed: a fingerprint of all it computes with, and golden probes of what it answers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lifelong.checkpoint import Loaded
+from lifelong.core.fingerprint import changed_values, tensors_hash
+from lifelong.growing import known_items, mount
+from lifelong.inference import Answering
+from lifelong.network import TaskNet
+from lifelong.store.tensors import pack
+
+PROBE_ROLE = "probes"
+PROBES = 100
+PROBED_SCORES = 256
+"""At most so many score columns of a probe are kept, spread evenly over the catalogue."""
+REQUEST_SIZES = (1, 7, 32, 100)
+
+
+@dataclass(frozen=True)
+class Seal:
+    """fingerprint: SHA-256 of the rendered trunk, head and parts; probes: the packed golden file."""
+
+    fingerprint: str
+    probes: bytes
+
+
+def seal(loaded: Loaded, name: str) -> Seal:
+    """Fingerprint and golden probes of a task as it stands."""
+    answering = answering_of(loaded, name)
+    known = known_items(loaded.members, name)
+    assert known is not None
+    windows_PL = probe_windows(known.rows_n, answering.length)
+    return Seal(fingerprint(answering.net), pack({"windows": windows_PL, **answers(answering, windows_PL, PROBES)}, {}))
+
+
+def answering_of(loaded: Loaded, name: str) -> Answering:
+    """The mounted network of one task."""
+    known = known_items(loaded.members, name)
+    assert known is not None
+    return Answering(mount(loaded.design, loaded.bank, loaded.members[name], known), loaded.design)
+
+
+def fingerprint(net: TaskNet) -> str:
+    """SHA-256 over every tensor that the task computes with."""
+    return tensors_hash(net.state_dict())
+
+
+def probe_windows(rows_n: np.ndarray, length: int) -> Tensor:
+    """Windows (PROBES, L) int64 of invented users: random known items, every length from none to full. No real history is
+    kept in a model."""
+    random = np.random.default_rng(7)
+    windows_PL = random.choice(rows_n, (PROBES, length)).astype(np.int64)
+    lengths_P = np.linspace(0, length, PROBES).round().astype(int)
+    windows_PL[np.arange(length) < (length - lengths_P)[:, None]] = 0
+    return torch.from_numpy(windows_PL)
+
+
+def answers(answering: Answering, windows_PL: Tensor, request: int) -> dict[str, Tensor]:
+    """User vectors (P, D) and up to PROBED_SCORES scores of each, when asked in requests of so many users."""
+    users, scores = [], []
+    for part in windows_PL.split(request):
+        users_ND = answering.users(part)
+        users.append(users_ND)
+        scores += [s[:, _columns(s.shape[1])].clone() for s in answering.scores(users_ND)]
+    return {"users": torch.cat(users), "scores": torch.cat(scores)}
+
+
+def changed_answers(golden: dict[str, Tensor], answering: Answering, request: int) -> int:
+    """How many probe values are not, bit for bit, what they were when the task was sealed."""
+    given = answers(answering, golden["windows"], request)
+    return sum(changed_values(golden[key], given[key]) for key in ("users", "scores"))
+
+
+def largest_difference(golden: dict[str, Tensor], answering: Answering) -> tuple[float, bool]:
+    """The largest absolute difference of a probe value, and whether all lie within 1e-5 relative or 1e-6 absolute."""
+    given = answers(answering, golden["windows"], PROBES)
+    pairs = [(golden[key], given[key]) for key in ("users", "scores")]
+    close = all(torch.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in pairs)
+    return max(float((a - b).abs().max()) for a, b in pairs), close
+
+
+def _columns(count: int) -> Tensor:
+    return torch.linspace(0, count - 1, min(count, PROBED_SCORES)).round().long()

@@ -1,0 +1,1 @@
+"""Files only: immutable objects, numbered versions, verify; knows nothing of models."""

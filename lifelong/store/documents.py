@@ -1,0 +1,184 @@
+"""The JSON files of a model folder: versions, each chained to its parent by hash, and the folder's own card."""
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lifelong.core.errors import ConfigError, ModelCorrupt, Unsupported, UsageError
+from lifelong.core.fingerprint import canonical_json
+from lifelong.store.names import check_name
+
+FORMAT = 1
+"""The format that this release writes, and the newest it reads."""
+VERSION_FILE = re.compile(r"[0-9]{8}\.json")
+OBJECT_FILE = re.compile(r"[0-9a-f]{64}")
+_FIELDS = {"format", "min_reader", "v", "parent", "op", "created", "body"}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A file of a version: the SHA-256 (hex) of its bytes and their number. Raises ModelCorrupt for anything else."""
+
+    sha256: str
+    bytes: int
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.sha256, str) and OBJECT_FILE.fullmatch(self.sha256) and _is_count(self.bytes)):
+            raise ModelCorrupt(f"{self.sha256!a:.80} of {self.bytes!a:.30} bytes is no reference to an object")
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in a version's body: exactly the keys sha256 and bytes, by which the store finds it."""
+        return {"sha256": self.sha256, "bytes": self.bytes}
+
+
+@dataclass(frozen=True)
+class Version:
+    """One state of the model. `sha256` covers everything below the file's first line; `created` is in Unix seconds."""
+
+    number: int
+    sha256: str
+    parent_sha256: str | None
+    op: str
+    created: int
+    body: dict[str, Any]
+
+
+def references(document: Any) -> Iterator[Reference]:
+    """Every reference in plain JSON, wherever it stands. Raises ModelCorrupt for a malformed one."""
+    if isinstance(document, Mapping):
+        if document.keys() == {"sha256", "bytes"}:
+            yield Reference(**document)
+            return
+        document = list(document.values())
+    if isinstance(document, (list, tuple)):
+        for part in document:
+            yield from references(part)
+
+
+def encode(parent: Version | None, op: str, created: int, body: Mapping[str, Any]) -> bytes:
+    """The bytes of the version after `parent`. Raises UsageError for a body that is no plain JSON or has no tasks."""
+    tasks = body.get("tasks") if isinstance(body, Mapping) else None
+    if not isinstance(tasks, Mapping) or not isinstance(body.get("files", {}), Mapping):
+        raise UsageError("a version's body needs a mapping 'tasks'; 'files', where it is there, is one too")
+    for name in (op, *tasks):
+        check_name(name)
+    if not _is_count(created):
+        raise UsageError(f"created is {created!r:.40}, it must be whole seconds since 1970")
+    document = {
+        "format": FORMAT,
+        "min_reader": FORMAT,
+        "v": 1 if parent is None else parent.number + 1,
+        "parent": None if parent is None else {"v": parent.number, "sha256": parent.sha256},
+        "op": op,
+        "created": created,
+        "body": body,
+    }
+    try:
+        return seal(document)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"a version's body must be plain JSON: {error}") from None
+
+
+def seal(document: Any) -> bytes:
+    """A document as a file: the SHA-256 of the rest in the first line, then canonical JSON."""
+    rest = canonical_json(document) + b"\n"
+    return hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest
+
+
+def decode(data: bytes, number: int, where: str) -> Version:
+    """The version in a file's bytes. Raises ModelCorrupt naming `where`, or Unsupported."""
+    sha256, document = _unseal(data, where)
+    _check_fields(document, number, where)
+    try:
+        list(references(document["body"]))
+    except ModelCorrupt as error:
+        raise ModelCorrupt(f"{where}: {error}") from None
+    parent = document["parent"]
+    above = None if parent is None else parent["sha256"]
+    return Version(number, sha256, above, document["op"], document["created"], document["body"])
+
+
+def check_link(version: Version, parent: Version, where: str) -> None:
+    """Raises ModelCorrupt, naming the parent's file `where`, unless `parent` is what `version` was built on."""
+    if version.parent_sha256 != parent.sha256:
+        raise ModelCorrupt(
+            f"{where}: is not what version {version.number} was built on: "
+            f"expected sha256 {version.parent_sha256}, found {parent.sha256}"
+        )
+
+
+def encode_card(lineage: str) -> bytes:
+    """The bytes of lifelong.json, which makes a folder a model."""
+    return canonical_json({"format": FORMAT, "lineage": lineage}) + b"\n"
+
+
+def decode_card(data: bytes, where: str) -> str:
+    """The lineage in the bytes of lifelong.json. Raises ModelCorrupt or Unsupported."""
+    card = _parse(data, where)
+    if not isinstance(card, dict) or not _is_count(card.get("format")):
+        raise ModelCorrupt(f"{where}: is not the card of a model")
+    _check_format(card["format"], where)
+    try:
+        lineage = str(uuid.UUID(card.get("lineage")))
+    except (TypeError, ValueError, AttributeError):
+        lineage = ""
+    if encode_card(lineage) != data:
+        raise ModelCorrupt(f"{where}: is not as it was written")
+    return lineage
+
+
+def _unseal(data: bytes, where: str) -> tuple[str, Any]:
+    first, _, rest = data.partition(b"\n")
+    sha256 = hashlib.sha256(rest).hexdigest()
+    if first != sha256.encode():
+        raise ModelCorrupt(f"{where}: expected sha256 {first.decode('latin-1')!a:.70}, found {sha256}")
+    document = _parse(rest, where)
+    if canonical_json(document) + b"\n" != rest:
+        raise ModelCorrupt(f"{where}: is no canonical JSON")
+    return sha256, document
+
+
+def _parse(data: bytes, where: str) -> Any:
+    try:
+        return json.loads(data, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise ModelCorrupt(f"{where}: is no JSON") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _check_fields(document: Any, number: int, where: str) -> None:
+    if not isinstance(document, dict) or not _is_count(document.get("min_reader")):
+        raise ModelCorrupt(f"{where}: is no version")
+    _check_format(document["min_reader"], where)
+    if not document.keys() >= _FIELDS or (document["format"] == FORMAT and document.keys() != _FIELDS):
+        raise ModelCorrupt(f"{where}: is no version")
+    parent = document["parent"]
+    above = parent["v"] if isinstance(parent, dict) and parent.keys() == {"v", "sha256"} else 0
+    if document["v"] != number or above != number - 1 or (parent is None) != (number == 1):
+        raise ModelCorrupt(f"{where}: is version {document['v']!r:.20} after {above!r:.20}, its name says {number}")
+    if not (_is_count(document["created"]) and isinstance(document["body"], dict) and _is_name(document["op"])):
+        raise ModelCorrupt(f"{where}: op, created or body is not as it should be")
+
+
+def _check_format(found: int, where: str) -> None:
+    if found > FORMAT:
+        raise Unsupported(f"{where}: is of format {found}, this release reads {FORMAT}; install a later one")
+
+
+def _is_name(value: Any) -> bool:
+    try:
+        check_name(value)
+    except ConfigError:
+        return False
+    return True
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0

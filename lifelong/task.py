@@ -1,0 +1,132 @@
+"""A task: one YAML file that says what is predicted, from what, and how the model is to take it in."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lifelong.core import registry
+from lifelong.core.config import build, override, plain, read_yaml
+from lifelong.core.errors import ConfigError
+from lifelong.data.splits import Split
+from lifelong.metrics.parse import parse
+from lifelong.store.names import check_name
+
+Where = dict[str, Any]
+"""Field of an item -> the value, or list of values, it must have. `channel` is a field of the event."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskData:
+    """Which events are read and what is to be predicted."""
+
+    dataset: Any
+    """A data set's name, or {name: …, option: …}."""
+    inputs: Where | None = None
+    """Items that are read. Left out: those that the parent knows; for a first task, all."""
+    targets: Where | None = None
+    """Items that are predicted (head next_item). Left out: the items that are read."""
+    label: str | None = None
+    """Column of the users that is predicted (head classification)."""
+    split: Split = field(default_factory=Split)
+    """A split's name, or {name: …, option: …}."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """How long and how fast to train."""
+
+    epochs: int = 20
+    """The most epochs of a phase; the best by validation is kept."""
+    batch_size: int = 64
+    """Windows a step."""
+    lr: float = 1e-3
+    """Learning rate of AdamW."""
+    weight_decay: float = 0.01
+    """Decay of weights; norms and biases have none."""
+    patience: int = 4
+    """Stop after so many epochs without a better validation."""
+    windows_per_user: int = 2
+    """Random windows of each user in an epoch, for labels of users."""
+
+    def __post_init__(self) -> None:
+        for option in ("epochs", "batch_size", "patience", "windows_per_user"):
+            if getattr(self, option) < 1:
+                raise ValueError(f"{option} is {getattr(self, option)}, it must be at least 1")
+        if not self.lr > 0 or not self.weight_decay >= 0:
+            raise ValueError("lr must be above 0 and weight_decay not below")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What `lifelong add-task` is given."""
+
+    name: str
+    """How the model calls the task: lower case letters, digits, - and _."""
+    data: TaskData
+    """Where the answers come from."""
+    head: Any
+    """A head's name, or {name: …, option: …}."""
+    parent: str | None = None
+    """The task whose weights it reads: a name, `latest` for the newest, or nothing for the model's first."""
+    strategy: Any = "conure"
+    """A strategy's name, or {name: …, option: …}."""
+    objective: Any = None
+    """An objective's name, or {name: …, option: …}; nothing for the head's own."""
+    encoder: Any = None
+    """Only in a model's first task: an encoder's name, or {name: …, option: …}."""
+    length: int = 100
+    """Only in a model's first task: how many of a user's latest events are read."""
+    fit: Fit = field(default_factory=Fit)
+    """How to train."""
+    metrics: list[str] | None = None
+    """What to report, such as ndcg@10; nothing for the head's own. The first one goes into the forgetting matrix."""
+
+    def check(self) -> "Task":
+        """Itself, if names and options fit together. Raises ConfigError; a task that comes out of a sealed model is not
+        checked again, because that would look its strategy up."""
+        check_name(self.name)
+        if not 2 <= self.length <= 10_000:
+            raise ConfigError(f"task {self.name!r}: length is {self.length}, it must lie between 2 and 10000")
+        _, head, _ = registry.make_config("heads", self.head, "head")
+        if head.answers == "classes" and not self.data.label:
+            raise ConfigError(f"task {self.name!r}: a head that answers classes needs data.label: the column of the users to predict")
+        if head.answers == "items" and self.data.label:
+            raise ConfigError(f"task {self.name!r}: data.label goes with a head such as classification; next_item predicts data.targets")
+        registry.make_config("strategies", self.strategy, "strategy")
+        for spec in self.metrics or head.metrics:
+            parse(spec)
+        return self
+
+    @property
+    def measured_by(self) -> list[str]:
+        """The metrics' names, the head's own where the task names none."""
+        return list(self.metrics or registry.make_config("heads", self.head, "head", outside=False)[1].metrics)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], where: str) -> "Task":
+        """A task from plain values. Raises ConfigError naming `where`, the option and the way out."""
+        values = dict(values)
+        if isinstance(values.get("data"), Mapping) and isinstance(values["data"].get("split"), str):
+            values["data"] = {**values["data"], "split": {"name": values["data"]["split"]}}
+        return build(cls, values, where)
+
+    @classmethod
+    def read(cls, path: str | Path, settings: Iterable[str] = ()) -> "Task":
+        """A task from its YAML file, with `key.key=value` settings on top."""
+        return cls.from_values(override(read_yaml(path), settings), str(path)).check()
+
+    def to_values(self) -> dict[str, Any]:
+        """Plain values from which from_values makes an equal task."""
+        return dict(plain(self))
+
+
+def as_task(task: "Task | str | Path | Mapping[str, Any]") -> Task:
+    """A task from itself, from the path of its YAML file, or from plain values."""
+    if isinstance(task, Task):
+        return task.check()
+    if isinstance(task, Mapping):
+        return Task.from_values(task, f"task {task.get('name', '?')}").check()
+    if not str(task).endswith((".yaml", ".yml")):
+        raise ConfigError(f"{str(task)!r}: a task is a .yaml file, for instance tasks/complete_journey/kids.yaml")
+    return Task.read(task)

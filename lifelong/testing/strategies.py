@@ -1,0 +1,179 @@
+"""Contract of a strategy: isolation under a hostile optimizer, children that start as their parents, honest capacity.
+
+`check_strategy(strategy)` runs what applies; it needs no data and no training loop, so a strategy of yours is checked in a
+second. Every check raises AssertionError saying what was broken.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from lifelong.continual.bank import FREE, Bank, empty_bank
+from lifelong.continual.overlay import Overlay
+from lifelong.continual.site import Site
+from lifelong.continual.strategies.base import Strategy
+from lifelong.continual.view import ITEM_TABLE, View, render
+from lifelong.core import registry
+from lifelong.core.config import plain
+from lifelong.core.fingerprint import tensors_hash
+from lifelong.core.types import History
+from lifelong.network import Design, TaskNet, initial_values
+
+ROWS, LENGTH = 23, 6
+
+
+class World:
+    """A tiny model without heads that strategies grow in; `train` is a hostile optimizer, not a training loop."""
+
+    def __init__(self, encoder: str = "sasrec") -> None:
+        cls = registry.find("encoders", encoder)
+        self.design = Design(encoder=encoder, options=plain(cls.Config(width=8)), length=LENGTH)
+        self.bank: Bank = empty_bank(TaskNet(self.design, 1, None))
+        self.views: list[View] = []
+        self.names = TaskNet(self.design, 1, None).trunk_names()
+
+    def site(self, parent: View | None, new_rows: int = 0) -> Site:
+        """A place to grow for the next task."""
+        rows = len(self.bank.owners[ITEM_TABLE]) + new_rows
+        slots = {n: s.width for n, s in TaskNet(self.design, 1, None).slots().items()}
+        owner = len(self.views) + 1
+        initial = lambda rows: initial_values(self.design, rows, owner)  # noqa: E731
+        return Site(self.bank.fork(), owner, parent, self.names, rows, new_rows, slots, initial)
+
+    def grow(self, strategy: Strategy, parent: View | None, new_rows: int = 0, train: bool = True) -> View:
+        """Let the strategy take a task in, under the hostile optimizer (or without any training)."""
+        site = self.site(parent, new_rows)
+        phases = strategy.grow(site, f"task{len(self.views)}")
+        while True:
+            try:
+                phase = next(phases)
+            except StopIteration as stop:
+                self.bank = site.bank
+                self.views.append(stop.value)
+                return stop.value
+            if train:
+                self.hostile(Overlay(site.bank, phase.view, site.claims, self.names), phase.view)
+
+    def hostile(self, overlay: Overlay, view: View) -> None:
+        """Large steps, heavy weight decay, momentum, and a loss that pulls at every weight and every part."""
+        net = TaskNet(self.design, view.rows, None)
+        net.sit(view.parts)
+        parts = [p for part in view.parts.values() for p in part.parameters()]
+        head = torch.nn.Parameter(torch.ones(1))  # a strategy may train nothing else
+        optimizer = torch.optim.AdamW([*overlay.theta.values(), *parts, head], lr=0.3, weight_decay=0.5)
+        history = History(torch.randint(0, view.rows, (4, LENGTH), generator=torch.Generator().manual_seed(0)))
+        for _ in range(3):
+            optimizer.zero_grad()
+            states = functional_call(net, overlay.weights(), (_states, history))
+            loss = head.sum() * states.square().sum() + sum(w.sum() for w in overlay.weights().values())
+            loss.backward()
+            optimizer.step()
+        overlay.store()
+
+    def states(self, view: View) -> Tensor:
+        """What a view computes for a fixed set of histories, (16, LENGTH, 8)."""
+        net = TaskNet(self.design, view.rows, None).eval()
+        net.sit(view.parts)
+        history = History(torch.arange(16 * LENGTH).view(16, LENGTH) % (ROWS - 1) + 1)
+        with torch.no_grad():
+            return functional_call(net, render(self.bank, view, self.names), (_states, history))
+
+    def fingerprint(self, view: View) -> str:
+        """SHA-256 of everything the view's trunk computes with."""
+        return tensors_hash(render(self.bank, view, self.names))
+
+
+class _states:  # noqa: N801 - stands where TaskNet.forward expects an objective
+    @staticmethod
+    def loss(net: TaskNet, history: History) -> Tensor:
+        return net.states(history)
+
+
+def grown(strategy: Strategy, tasks: int = 3, encoder: str = "sasrec") -> World:
+    """A world with a root by conure and then `tasks` tasks by the strategy, each on the first one or on the one before."""
+    world = World(encoder)
+    root = world.grow(_conure(), None, ROWS - 1)
+    for number in range(tasks):
+        world.grow(strategy, root if number % 2 == 0 else world.views[-1])
+    return world
+
+
+def check_isolation(strategy: Strategy, encoder: str = "sasrec") -> None:
+    """No task changes one bit of an earlier one, whatever the optimizer does; a strategy that says it does not isolate must
+    be seen to change one, or its label is wrong."""
+    world = World(encoder)
+    root = world.grow(_conure(), None, ROWS - 1)
+    changed = 0
+    for number in range(3):
+        before = [(world.fingerprint(v), world.states(v)) for v in world.views]
+        world.grow(strategy, root if number % 2 == 0 else world.views[-1], new_rows=number)
+        for view, (fingerprint, states) in zip(world.views, before, strict=False):
+            same = world.fingerprint(view) == fingerprint and torch.equal(world.states(view), states)
+            changed += not same
+            if strategy.isolates:
+                assert same, f"task {number + 2} changed what task {view.owner} computes"
+    assert strategy.isolates or changed, "it says that it does not isolate, yet changed nothing"
+
+
+def check_owners(strategy: Strategy) -> None:
+    """Every weight has one owner that never changes hands, and what is free is zero."""
+    world = grown(strategy, 1)
+    before = {name: owners.clone() for name, owners in world.bank.owners.items()}
+    world.grow(strategy, world.views[0])
+    for name, owners in world.bank.owners.items():
+        sealed = before[name] != FREE
+        assert torch.equal(owners[: len(before[name])][sealed], before[name][sealed]), f"{name}: sealed weights changed hands"
+        if name not in world.bank.tables:
+            assert not world.bank.values[name][owners == FREE].any(), f"{name}: a free weight is not zero"
+
+
+def check_start(strategy: Strategy) -> None:
+    """Before its first step a child computes what its parent computes, bit for bit (strategies that read their parent)."""
+    world = grown(strategy, 1)
+    child = world.grow(strategy, world.views[1], train=False)
+    if not child.alone or strategy.__module__.endswith("finetune"):
+        assert torch.equal(world.states(child), world.states(world.views[1])), "a child does not start as its parent"
+
+
+def check_lineage(strategy: Strategy) -> None:
+    """A task forked from the root does not see its siblings' weights."""
+    world = grown(strategy, 1)
+    fork = world.grow(strategy, world.views[0])
+    assert 2 not in fork.lineage, "a task sees the weights of its sibling"
+
+
+def check_failure_leaves_nothing(strategy: Strategy) -> None:
+    """A strategy that is stopped half-way has changed neither the bank nor a view."""
+    world = grown(strategy, 1)
+    before = [world.fingerprint(v) for v in world.views]
+    site = world.site(world.views[-1])
+    phase = next(strategy.grow(site, "stopped"))
+    world.hostile(Overlay(site.bank, phase.view, site.claims, world.names), phase.view)
+    assert [world.fingerprint(v) for v in world.views] == before, "an abandoned task left a trace"
+
+
+STRATEGY_CHECKS: list[Callable[[Strategy], None]] = [
+    check_isolation,
+    check_owners,
+    check_start,
+    check_lineage,
+    check_failure_leaves_nothing,
+]
+
+
+def check_strategy(strategy: Strategy) -> None:
+    """All checks; AssertionError says which promise is broken."""
+    for check in STRATEGY_CHECKS:
+        check(strategy)
+
+
+def make(name: str, **options: object) -> Strategy:
+    """A strategy by its YAML name, `package.module:Class` included."""
+    _, cls, config = registry.make_config("strategies", {"name": name, **options}, "strategy")
+    return cls(config)
+
+
+def _conure() -> Strategy:
+    return make("conure", keep=0.4, min_share=0.0)

@@ -1,0 +1,117 @@
+"""Whether sealed tasks still are what they were: storage, rendered weights, and what they answer; run in a fresh process.
+
+`python -m lifelong.verification FOLDER CANDIDATE BEFORE` is how add_task checks a version that is not committed yet.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lifelong.checkpoint import Loaded, load, read_tensors
+from lifelong.core.errors import LifelongError
+from lifelong.core.fingerprint import numeric_stack
+from lifelong.sealing import PROBE_ROLE, REQUEST_SIZES, answering_of, changed_answers, fingerprint, largest_difference
+from lifelong.store.store import Store, VerifyReport, Version
+
+
+@dataclass
+class Check:
+    """ok, and what was looked at. changed: task -> probe values that differ. On another numeric stack than the one a task was
+    sealed on, bits are not promised; then `difference` tells the largest difference found."""
+
+    ok: bool
+    version: int
+    checked: dict[str, int]
+    problems: list[str] = field(default_factory=list)
+    changed: dict[str, int] = field(default_factory=dict)
+    same_stack: bool = True
+    difference: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def check_version(store: Store, version: Version, files: VerifyReport) -> Check:
+    """All files of the store, then fingerprint and probes of every task of a version."""
+    problems = [f"{p.file}: {p.reason}" for p in files.problems]
+    check = Check(True, version.number, {"files": files.checked, "tasks": 0, "probes": 0}, problems)
+    check.same_stack = version.body["stack"] == numeric_stack()
+    if not problems:
+        loaded = load(store, version.body)
+        for name, entry in version.body["tasks"].items():
+            _check_task(store, loaded, name, entry, check)
+    check.ok = not check.problems
+    return check
+
+
+def compare(store: Store, body: dict[str, Any], before: dict[str, Any]) -> dict[str, int]:
+    """Task of `before` -> how many of its golden probe values differ under `body`, over all request sizes, counting a
+    fingerprint or a stored file that differs as one more."""
+    loaded = load(store, body)
+    changed = {}
+    for name, entry in before["tasks"].items():
+        answering = answering_of(loaded, name)
+        golden = read_tensors(store, entry["files"], PROBE_ROLE)
+        counts = [changed_answers(golden, answering, size) for size in REQUEST_SIZES]
+        differs = fingerprint(answering.net) != entry["fingerprint"] or body["tasks"][name]["files"] != entry["files"]
+        changed[name] = max(counts) + (1 if differs and not max(counts) else 0)
+    return changed
+
+
+def check_candidate(store: Store, body: dict[str, Any], before: dict[str, Any] | None) -> dict[str, int]:
+    """compare() in a fresh process, on exactly the bytes on disk. The new tasks must give their own probes again, too.
+
+    Returns task -> changed probe values. Raises LifelongError where the process cannot finish.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        places = [Path(folder, name) for name in ("candidate.json", "before.json")]
+        for place, document in zip(places, (body, before or {"tasks": {}}), strict=True):
+            place.write_text(json.dumps(document))
+        command = [sys.executable, "-m", "lifelong.verification", str(store.path.resolve()), *map(str, places)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LifelongError(f"the check before the commit failed, nothing was committed: {done.stderr.strip()[-500:]}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _check_task(store: Store, loaded: Loaded, name: str, entry: dict[str, Any], check: Check) -> None:
+    answering = answering_of(loaded, name)
+    golden = read_tensors(store, entry["files"], PROBE_ROLE)
+    check.checked["tasks"] += 1
+    check.checked["probes"] += sum(golden[key].numel() for key in ("users", "scores"))
+    if fingerprint(answering.net) != entry["fingerprint"]:
+        check.problems.append(f"task {name}: the rendered weights are not those that were sealed")
+    if not check.same_stack:
+        difference, close = largest_difference(golden, answering)
+        check.difference = max(check.difference, difference)
+        if not close:
+            check.problems.append(f"task {name}: on this numeric stack answers differ by up to {difference:.2e}")
+        return
+    changed = max(changed_answers(golden, answering, size) for size in REQUEST_SIZES)
+    if changed:
+        check.changed[name] = changed
+        check.problems.append(f"task {name}: {changed} probe values differ from those that were sealed")
+
+
+def _main(folder: str, candidate: str, before: str) -> None:
+    store = Store.open(folder)
+    body, earlier = (json.loads(Path(p).read_bytes()) for p in (candidate, before))
+    loaded = load(store, body)
+    check = Check(True, 0, {"tasks": 0, "probes": 0})
+    for name in body["tasks"].keys() - earlier["tasks"].keys():
+        _check_task(store, loaded, name, body["tasks"][name], check)
+    if check.problems:
+        raise SystemExit("; ".join(check.problems))
+    print(json.dumps(compare(store, body, earlier)))
+
+
+if __name__ == "__main__":
+    with torch.inference_mode():
+        _main(*sys.argv[1:4])

@@ -1,0 +1,148 @@
+"""Every strategy in the tree keeps the contract; strategies that break it are caught by the check meant for it."""
+
+import pytest
+import torch
+
+from lifelong.continual.bank import FREE
+from lifelong.continual.overlay import Overlay
+from lifelong.continual.phase import Phase
+from lifelong.continual.strategies.base import Strategy
+from lifelong.continual.strategies.conure import Conure
+from lifelong.core import registry
+from lifelong.core.errors import CapacityError
+from lifelong.testing import strategies as contract
+
+
+@pytest.mark.parametrize("check", contract.STRATEGY_CHECKS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("name", registry.names("strategies"))
+def test_contract(name, check):
+    options = {"min_share": 0.0} if name == "conure" else {}
+    check(contract.make(name, **options))
+
+
+@pytest.mark.parametrize("encoder", registry.names("encoders"))
+def test_isolation_on_every_encoder(encoder):
+    contract.check_isolation(contract.make("conure", min_share=0.0), encoder)
+
+
+class Thief(Strategy):
+    """Claims weights that another task owns."""
+
+    isolates = True
+
+    def grow(self, site, task):
+        view = site.claim_free()
+        for name in site.bank.prunable:
+            site.claims[name] = torch.ones_like(site.claims.get(name, site.bank.owners[name]), dtype=torch.bool)
+        yield Phase(view=view, label="train")
+        return view
+
+
+class InPlace(Conure):
+    """Writes into the parent's private norms."""
+
+    def grow(self, site, task):
+        view = yield from super().grow(site, task)
+        for value in site.parent.private.values():
+            value += 1
+        return view
+
+
+class Mislabelled(Strategy):
+    """Says that it changes earlier tasks, and does not."""
+
+    isolates = False
+
+    def grow(self, site, task):
+        view = site.read_only()
+        yield Phase(view=view, label="train")
+        return view
+
+
+class Careless(Conure):
+    """Gives weights back without zeroing them."""
+
+    def grow(self, site, task):
+        view = yield from super().grow(site, task)
+        name = site.bank.prunable[0]
+        site.bank.values[name] = torch.where(site.bank.owners[name] == FREE, torch.ones(()), site.bank.values[name])
+        return view
+
+
+@pytest.mark.parametrize(
+    ("broken", "check"),
+    [
+        (Thief, contract.check_isolation),
+        (InPlace, contract.check_isolation),
+        (Mislabelled, contract.check_isolation),
+        (Careless, contract.check_owners),
+        (InPlace, contract.check_isolation),
+    ],
+)
+def test_a_broken_strategy_is_caught(broken, check):
+    config = Conure.Config(min_share=0.0) if issubclass(broken, Conure) else broken.Config()
+    with pytest.raises(AssertionError):
+        check(broken(config))
+
+
+def test_conure_keeps_the_exact_share_and_capacity_compounds():
+    world = contract.grown(contract.make("conure", keep=0.5, min_share=0.0), 3)
+    shares = world.bank.shares()
+    assert shares[1] == pytest.approx(0.4, abs=5e-3)
+    for owner, share in ((2, 0.3), (3, 0.15), (4, 0.075), (FREE, 0.075)):
+        assert shares[owner] == pytest.approx(share, abs=5e-3)
+
+
+def test_the_largest_are_kept():
+    world = contract.World()
+    site = world.site(None, 4)
+    view = site.claim_free()
+    name = site.bank.prunable[0]
+    before = site.bank.values[name].abs().flatten()
+    site.release_smallest(view, 0.25)
+    kept = (site.bank.owners[name] == 1).flatten()
+    assert kept.sum() == round(0.25 * len(before))
+    assert before[kept].min() >= before[~kept].max()
+
+
+def test_ties_are_kept_by_index():
+    world = contract.World()
+    site = world.site(None, 4)
+    view = site.claim_free()
+    name = site.bank.prunable[0]
+    site.bank.values[name] = torch.full_like(site.bank.values[name], 0.5)
+    site.release_smallest(view, 0.5)
+    kept = (site.bank.owners[name] == 1).flatten()
+    assert kept[: len(kept) // 2].all()
+    assert not kept[len(kept) // 2 :].any()
+
+
+def test_too_little_left_is_refused_before_training_and_says_what_else_to_do():
+    world = contract.grown(contract.make("conure", keep=0.9, min_share=0.0), 2)
+    with pytest.raises(CapacityError, match=r"would own .* use a strategy that claims nothing"):
+        next(contract.make("conure", min_share=0.05).grow(world.site(world.views[0]), "another"))
+
+
+def test_the_bank_is_never_a_parameter():
+    world = contract.World()
+    site = world.site(None, 4)
+    view = site.claim_free()
+    overlay = Overlay(site.bank, view, site.claims, world.names)
+    trained = {p.data_ptr() for p in overlay.theta.values()}
+    assert not trained & {v.data_ptr() for v in site.bank.values.values()}
+    assert not any(v.requires_grad for v in site.bank.values.values())
+
+
+def test_equal_tensors_are_one_tensor():
+    world = contract.grown(contract.make("probe"), 2)
+    first, second = (contract.render(world.bank, v, world.names) for v in world.views[1:3])
+    assert all(first[name] is second[name] for name in world.names)
+
+
+def test_a_row_block_belongs_to_the_task_that_brought_it():
+    world = contract.grown(contract.make("conure", min_share=0.0), 0)
+    view = world.grow(contract.make("probe"), world.views[0], new_rows=3)
+    owners = world.bank.owners["items.weight"]
+    assert owners.tolist() == [1] * contract.ROWS + [2] * 3
+    assert view.rows == contract.ROWS + 3
+    assert len(contract.render(world.bank, world.views[0], ["items.weight"])["items.weight"]) == contract.ROWS

@@ -1,0 +1,68 @@
+"""Splits: no future in training, no user on both sides, the same answer wherever a user is seen."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifelong.data.splits import TEST, TRAIN, UNUSED, VALID, Split, event_parts, time_cuts, user_parts
+
+NOBODY = np.zeros(100, bool)
+
+
+def test_time_by_hand():
+    users = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2, 2])
+    times = np.array([1, 2, 8, 9, 10, 3, 4, 9, 5, 6])
+    valid, test = time_cuts(Split(valid=0.2, test=0.2), times)
+    assert (valid, test) == (8, 9)
+    parts = event_parts(Split(valid=0.2, test=0.2), users, times, NOBODY)
+    assert parts.tolist() == [TRAIN, TRAIN, VALID, TEST, UNUSED, TRAIN, TRAIN, TEST, TRAIN, TRAIN]
+
+
+def test_leave_one_out_by_hand():
+    users = np.array([0, 0, 0, 1, 2, 2])
+    parts = event_parts(Split(name="leave_one_out"), users, np.arange(6), NOBODY)
+    assert parts.tolist() == [TRAIN, VALID, TEST, TEST, VALID, TEST]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 50)), min_size=5, max_size=60))
+def test_nothing_trained_on_lies_after_the_cut(events):
+    events.sort()
+    users, times = np.array(events).T
+    parts = event_parts(Split(), users, times, NOBODY)
+    valid, test = time_cuts(Split(), times)
+    assert (times[parts == TRAIN] < valid).all()
+    assert ((times[parts == VALID] >= valid) & (times[parts == VALID] < test)).all()
+    assert (times[parts == TEST] >= test).all()
+    for part in (VALID, TEST):
+        assert len(set(users[parts == part])) == (parts == part).sum()
+
+
+def test_held_out_users_are_not_trained_on_but_tested():
+    users, times = np.repeat(np.arange(3), 10), np.tile(np.arange(10), 3)
+    parts = event_parts(Split(), users, times, np.array([False, True, False]))
+    assert not (parts[users == 1] == TRAIN).any()
+    assert (parts[users == 1] == TEST).any()
+
+
+def test_a_user_falls_where_its_id_says_whoever_else_is_there():
+    ids = [f"u{i}" for i in range(500)]
+    together = user_parts(pa.array(ids), Split())
+    alone = [user_parts(pa.array([i]), Split())[0] for i in ids[:50]]
+    assert together[:50].tolist() == alone
+    assert user_parts(pa.array(["a", "a" * 40]), Split())[0] == user_parts(pa.array(["a"]), Split())[0]
+
+
+def test_shares_and_salt():
+    ids = pa.array([str(i) for i in range(20_000)])
+    parts = user_parts(ids, Split(valid=0.1, test=0.2))
+    assert abs((parts == TEST).mean() - 0.2) < 0.01
+    assert abs((parts == VALID).mean() - 0.1) < 0.01
+    assert (user_parts(ids, Split(valid=0.1, test=0.2, salt="b")) != parts).any()
+    assert (user_parts(pa.array(["7", "007"]), Split()) >= 0).all()
+
+
+def test_shares_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="test is"):
+        Split(test=0.7)

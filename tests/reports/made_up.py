@@ -1,0 +1,133 @@
+"""A made-up forgetting document. No number in it was ever measured."""
+
+import copy
+import math
+from typing import Any
+
+TASKS = ["next_product", "drug_gm", "age_band", "income", "household_size", "has_kids"]
+METRIC = ["ndcg@10", "ndcg@10", "macro_f1", "macro_f1", "auc", "auc"]
+LEARNED = [0.0912, 0.1243, 0.2711, 0.1188, 0.6420, 0.6731]
+
+
+def document() -> dict[str, Any]:
+    """Two isolating strategies and two that share weights, six tasks, counting baselines for the first."""
+    return copy.deepcopy(
+        {
+            "lifelong": "0.1.0",
+            "command": "lifelong forget tasks/complete_journey/*.yaml --strategies conure,sequential,peterrec,ewc",
+            "created": "2026-01-02T03:04:05Z",
+            "machine": "made-up machine, 2 cores, torch 2.13.0 (CPU)",
+            "seed": 0,
+            "dataset": "complete_journey",
+            "notice": "A made-up document for tests: none of these numbers was measured.",
+            "minutes": 9.8,
+            "strategies": {
+                "conure": strategy(isolates=True, loss=0.0),
+                "sequential": strategy(isolates=False, loss=0.55),
+                "peterrec": strategy(isolates=True, loss=0.0, lift=-0.004, claims=False),
+                "ewc": strategy(isolates=False, loss=0.12),
+            },
+            "baselines": {
+                "next_product": {
+                    "popularity": {"ndcg@10": measure(0.0475, 2469), "hr@10": measure(0.0823, 2469)},
+                    "markov": {"ndcg@10": measure(0.0535, 2469), "hr@10": measure(0.0860, 2469)},
+                    "own frequency": {"ndcg@10": measure(0.0898, 2469), "hr@10": measure(0.1491, 2469)},
+                    "model": {"ndcg@10": measure(0.0912, 2469), "hr@10": measure(0.1478, 2469)},
+                },
+                "age_band": {
+                    "majority": {"macro_f1": measure(0.0933, 82)},
+                    "model": {"macro_f1": measure(0.2711, 82)},
+                },
+            },
+        }
+    )
+
+
+def measure(value: float, n: int) -> dict[str, Any]:
+    half = 1.96 * math.sqrt(value * (1 - value) / n)
+    return {"value": value, "low": max(0.0, value - half), "high": value + half, "n": n}
+
+
+def strategy(*, isolates: bool, loss: float, lift: float = 0.0, claims: bool = True) -> dict[str, Any]:
+    """`loss`: the share of an earlier task's value that five later tasks take away."""
+    size = len(TASKS)
+
+    def value(i: int, j: int) -> float | None:
+        return None if j > i else (LEARNED[j] + lift) * (1 - loss * ((i - j) / size) ** 0.7 * (1 + 0.3 * (j % 2)))
+
+    matrix = [[value(i, j) for j in range(size)] for i in range(size)]
+    last = [v or 0.0 for v in matrix[-1]]
+    drop = [(matrix[j][j] or 0.0) - last[j] for j in range(size)]
+    moved = not isolates
+    return {
+        "tasks": TASKS,
+        "metric": METRIC,
+        "matrix": matrix,
+        "low": [[v and v * 0.9 for v in row] for row in matrix],
+        "high": [[v and v * 1.1 for v in row] for row in matrix],
+        "backward_transfer": -sum(drop[:-1]) / (size - 1) if moved else 0.0,
+        "forgetting": sum(drop[:-1]) / (size - 1) if moved else 0.0,
+        "forgetting_per_task": drop,
+        "average": {"ndcg@10": sum(last[:2]) / 2, "macro_f1": sum(last[2:4]) / 2, "auc": sum(last[4:]) / 2},
+        "forward_gain": {
+            "value": 0.0121,
+            "per_task": [0.0, 0.03, 0.01, 0.002, 0.02, 0.01],
+            "scratch": [v - 0.012 for v in LEARNED],
+        },
+        "changed_bits": round(2_694_685 * loss),
+        "changed_bits_per_step": [0] + [round(538_937 * loss)] * (size - 1),
+        "parameters": [round(148_224 * 0.7**j) for j in range(size)],
+        "bytes": [round(592_896 * 0.7**j) for j in range(size)],
+        "seconds": [211.4, 64.0, 12.5, 11.8, 12.1, 11.9],
+        "fingerprints": {
+            t: [f"{t}-{i if moved else 0}" if i >= j else None for i in range(size)] for j, t in enumerate(TASKS)
+        },
+        "capacity": shares() if claims and isolates else [],
+        "curves": {t: curve(j) for j, t in enumerate(TASKS)},
+        "isolates": isolates,
+    }
+
+
+def shares() -> list[dict[str, Any]]:
+    free, entries = 1.0, []
+    for task in TASKS:
+        entries.append({"task": task, "share": 0.3 * free})
+        free *= 0.7
+    return [*entries, {"task": "free", "share": free}]
+
+
+def curve(j: int) -> list[dict[str, Any]]:
+    top = LEARNED[j]
+    return [
+        {
+            "epoch": e,
+            "loss": 4.2 * math.exp(-e / 6) + 1.8,
+            "valid": top * (1 - math.exp(-e / 3)) - 0.0006 * max(0, e - 9),
+        }
+        for e in range(1, 13 - j)
+    ]
+
+
+def description() -> dict[str, Any]:
+    """What `inspect` shows of a made-up model."""
+    entries = shares()
+    tasks = [
+        {
+            "name": entry["task"],
+            "parent": None if j == 0 else TASKS[0],
+            "strategy": "conure",
+            "owned": entry["share"],
+            "visible": entry["share"] + (0.3 if j else 0.0),
+            "bytes": round(592_896 * 0.7**j),
+            "seconds": 211.4 / (j + 1),
+        }
+        for j, entry in enumerate(entries[:-1])
+    ]
+    return {
+        "model": "shop",
+        "version": 7,
+        "encoder": "nextitnet",
+        "tasks": tasks,
+        "free": entries[-1]["share"],
+        "parameters": 1_482_240,
+    }
