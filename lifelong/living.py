@@ -35,7 +35,7 @@ from lifelong.resume import Resume
 from lifelong.sealing import PROBE_ROLE, Seal, seal
 from lifelong.store.store import Store, Version
 from lifelong.task import Task, as_task
-from lifelong.verification import Check, check_candidate, check_version
+from lifelong.verification import Check, changed_weights, check_candidate, check_version
 
 Histories = Sequence[Sequence[str]]
 """One sequence of external item ids a user, oldest first."""
@@ -81,6 +81,7 @@ class LivingModel:
     def __init__(self, store: Store, version: Version | None, loaded: Loaded, cache: Path | None = None) -> None:
         self.store, self.version, self.cache = store, version, cache
         self.design, self.bank, self.members = loaded.design, loaded.bank, loaded.members
+        self.last_addition: Addition | None = None
         self._mounted: dict[str, Answering] = {}
         self._cases: dict[str, Cases] = {}
 
@@ -148,6 +149,7 @@ class LivingModel:
             addition = self._commit(growth, member)
         self.store.clear_resume(job)
         self._cases[task.name] = growth.cases
+        self.last_addition = addition
         return addition
 
     def plan(self, task: TaskLike, *, seed: int = 0, progress: Progress | None = None) -> Estimate:
@@ -193,6 +195,8 @@ class LivingModel:
             raise Conflict(f"{self.store.path}: another process committed meanwhile; open the model again and add the task again")
         isolates = growth.strategy.isolates
         loaded = Loaded(self.design, growth.site.bank, {**self.members, member.name: member})
+        if isolates and self.version and (moved := changed_weights(loaded, self.version.body)):
+            raise ForgettingError(f"nothing was committed: the rendered weights of {', '.join(moved)} would change")
         body = self._body(loaded, [member.name] if isolates else list(loaded.members))
         changed = check_candidate(self.store, body, self.version.body if self.version else None)
         if isolates and any(changed.values()):

@@ -16,7 +16,15 @@ import torch
 from lifelong.checkpoint import Loaded, load, read_tensors
 from lifelong.core.errors import LifelongError
 from lifelong.core.fingerprint import numeric_stack
-from lifelong.sealing import PROBE_ROLE, REQUEST_SIZES, answering_of, changed_answers, fingerprint, largest_difference
+from lifelong.sealing import (
+    PROBE_ROLE,
+    REQUEST_SIZES,
+    THREADS,
+    answering_of,
+    changed_answers,
+    fingerprint,
+    largest_difference,
+)
 from lifelong.store.store import Store, VerifyReport, Version
 
 
@@ -52,14 +60,14 @@ def check_version(store: Store, version: Version, files: VerifyReport) -> Check:
 
 
 def compare(store: Store, body: dict[str, Any], before: dict[str, Any]) -> dict[str, int]:
-    """Task of `before` -> how many of its golden probe values differ under `body`, over all request sizes, counting a
-    fingerprint or a stored file that differs as one more."""
+    """Task of `before` -> how many of its golden probe values differ under `body`, at worst over all request sizes and
+    numbers of threads; a fingerprint or a stored file that differs counts as one."""
     loaded = load(store, body)
     changed = {}
     for name, entry in before["tasks"].items():
         answering = answering_of(loaded, name)
         golden = read_tensors(store, entry["files"], PROBE_ROLE)
-        counts = [changed_answers(golden, answering, size) for size in REQUEST_SIZES]
+        counts = [changed_answers(golden, answering, size, threads) for threads in THREADS for size in REQUEST_SIZES]
         differs = fingerprint(answering.net) != entry["fingerprint"] or body["tasks"][name]["files"] != entry["files"]
         changed[name] = max(counts) + (1 if differs and not max(counts) else 0)
     return changed
@@ -81,6 +89,12 @@ def check_candidate(store: Store, body: dict[str, Any], before: dict[str, Any] |
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+def changed_weights(loaded: Loaded, before: dict[str, Any]) -> list[str]:
+    """The tasks of `before` whose rendered weights, as they are in this process, are not those that were sealed."""
+    entries = before["tasks"].items()
+    return [name for name, entry in entries if fingerprint(answering_of(loaded, name).net) != entry["fingerprint"]]
+
+
 def _check_task(store: Store, loaded: Loaded, name: str, entry: dict[str, Any], check: Check) -> None:
     answering = answering_of(loaded, name)
     golden = read_tensors(store, entry["files"], PROBE_ROLE)
@@ -94,7 +108,7 @@ def _check_task(store: Store, loaded: Loaded, name: str, entry: dict[str, Any], 
         if not close:
             check.problems.append(f"task {name}: on this numeric stack answers differ by up to {difference:.2e}")
         return
-    changed = max(changed_answers(golden, answering, size) for size in REQUEST_SIZES)
+    changed = max(changed_answers(golden, answering, size, n) for n in THREADS for size in REQUEST_SIZES)
     if changed:
         check.changed[name] = changed
         check.problems.append(f"task {name}: {changed} probe values differ from those that were sealed")

@@ -10,10 +10,15 @@ from lifelong.core.types import Batch, History
 from lifelong.data.negatives import NegativeSampler
 from lifelong.data.sequences import Points, Sequences, gather_windows
 
+POOL = 50
+"""So many batches of windows are sorted by length together."""
+
 
 @dataclass(frozen=True)
 class EventFeed:
     """Training windows that tile each history from a random offset, supervised at every target event inside.
+
+    A batch is as long as its longest window, at most `length`; windows of similar length go together.
 
     One causal pass over L positions trains L targets. Windows, order and negatives depend on (seed, epoch) alone, so a run can
     be taken up at any epoch.
@@ -38,10 +43,8 @@ class EventFeed:
         first_W = np.searchsorted(ends_N, starts_W, side="right")
         last_W = np.searchsorted(ends_N, ends_W, side="right")
         supervised_W = np.flatnonzero(last_W > first_W)
-        supervised_W = supervised_W[random.permutation(len(supervised_W))]
-        for picked in np.array_split(supervised_W, max(1, -(-len(supervised_W) // self.batch_size))):
-            if len(picked):
-                yield self._batch(starts_W[picked], ends_W[picked], first_W[picked], last_W[picked], random)
+        for picked in _similar(supervised_W, (ends_W - starts_W)[supervised_W], self.batch_size, random):
+            yield self._batch(starts_W[picked], ends_W[picked], first_W[picked], last_W[picked], random)
 
     def batches_per_epoch(self) -> int:
         """About how many batches an epoch has; the random offset moves it by a few."""
@@ -65,12 +68,12 @@ class EventFeed:
     def _batch(
         self, starts_B: np.ndarray, ends_B: np.ndarray, first_B: np.ndarray, last_B: np.ndarray, random: np.random.Generator
     ) -> Batch:
-        counts_B = last_B - first_B
+        counts_B, length = last_B - first_B, int((ends_B - starts_B).max())
         rows_N = np.repeat(np.arange(len(starts_B)), counts_B)
         within_N = np.arange(len(rows_N)) - np.repeat(np.cumsum(counts_B) - counts_B, counts_B)
         points_N = self._order[first_B[rows_N] + within_N]
-        positions_N = self.points.ends_N[points_N] - 1 - ends_B[rows_N] + self.length
-        window_BL = gather_windows(self.sequences, starts_B, ends_B, self.length)
+        positions_N = self.points.ends_N[points_N] - 1 - ends_B[rows_N] + length
+        window_BL = gather_windows(self.sequences, starts_B, ends_B, length)
         negatives = self.negatives.draw(random) if self.negatives else None
         return Batch(
             History(torch.from_numpy(window_BL)),
@@ -109,6 +112,17 @@ class LabelFeed:
     def batches_per_epoch(self) -> int:
         """How many batches an epoch has."""
         return -(-len(self.points) * self.windows_per_user // self.batch_size)
+
+
+def _similar(windows_W: np.ndarray, lengths_W: np.ndarray, size: int, random: np.random.Generator) -> list[np.ndarray]:
+    """Batches of windows of similar length, so that little is padded: shuffled, sorted within pools, and shuffled again."""
+    order_W = random.permutation(len(windows_W))
+    batches = []
+    for first in range(0, len(order_W), POOL * size):
+        pool = order_W[first : first + POOL * size]
+        pool = windows_W[pool[np.argsort(lengths_W[pool], kind="stable")]]
+        batches += [pool[start : start + size] for start in range(0, len(pool), size)]
+    return [batches[place] for place in random.permutation(len(batches))]
 
 
 def case_batches(sequences: Sequences, points: Points, length: int, batch_size: int) -> Iterator[Batch]:

@@ -1,5 +1,6 @@
-"""A data set prepared once: sorted ragged sequences in memory-mapped Arrow files, named by a hash of their inputs, reused."""
+"""A data set prepared once: sorted sequences in memory-mapped Arrow files, named by a hash of their inputs, reused."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lifelong.core.errors import DataError
 from lifelong.core.fingerprint import json_hash
@@ -19,18 +19,20 @@ from lifelong.core.types import DropReport
 from lifelong.data.datasets.base import Source
 from lifelong.data.gather import Gathered, gather
 
-PREPARE_VERSION = 1
+PREPARE_VERSION = 2
 """Raised whenever the same inputs would give other files."""
 FILES = ("events.arrow", "users.arrow", "items.arrow")
+SMALL = 64 << 20
+"""Bytes up to which a file's SHA-256 is compared at every opening; of a larger one the size is."""
 
 
 @dataclass(frozen=True)
 class Prepared:
     """U users, V items, E events; events of a user lie together, in (time, tie) order.
 
-    offsets_U1 int64; items_E int32, index into `items`; times_E int64 unix seconds; channel_E int8, index into `channels`, or
-    None. users, items: "id" string and nullable string columns, sorted by id. label_cuts: label -> unix seconds before which
-    events may be read for it. The arrays are memory-mapped and read-only.
+    offsets_U1 int64; items_E int32, index into `items`; times_E int64 unix seconds; channel_E int8, index into
+    `channels`, or None. users, items: "id" string and nullable string columns, sorted by id. label_cuts: label -> unix
+    seconds before which events may be read for it. The arrays are memory-mapped and read-only.
     """
 
     name: str
@@ -56,25 +58,34 @@ def cache_folder() -> Path:
 def prepare(source: Source, cache: Path | None = None, say: Callable[[str], None] = lambda text: None) -> Prepared:
     """The prepared form of a source, made now or taken from the cache.
 
-    Two processes may prepare at once: each writes a folder of its own and the first to finish wins. A damaged folder is made
-    again. Raises DataError for unusable rows or when nothing is left.
+    Two processes may prepare at once: each writes a folder of its own and the first to finish wins. A damaged folder is
+    made again. Raises DataError for unusable rows, when nothing is left, or when the input changed while it was read.
     """
     identity = source.identity()
     folder = (cache or cache_folder()) / f"{source.name}-{json_hash([PREPARE_VERSION, identity])[:16]}"
     if not _is_whole(folder):
         say(f"preparing {source.name}")
-        _make(source, folder)
+        gathered = gather(source)
+        if source.identity() != identity:
+            raise DataError(
+                f"{source.name}: the data changed while they were read; try again when nothing writes to them"
+            )
+        _keep(gathered, source, folder)
     return _open(source, folder)
 
 
-def _make(source: Source, folder: Path) -> None:
-    gathered = gather(source)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+def _keep(gathered: Gathered, source: Source, folder: Path) -> None:
+    """Write a folder beside and rename it into place; what a faster process has put there stays."""
     try:
-        _write(gathered, source, partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise DataError(f"{folder.parent}: cannot be written: {error.strerror}; set LIFELONG_CACHE") from error
+    try:
+        _write(gathered, source, partial / "whole")
+        if folder.exists() and not _is_whole(folder):
+            os.replace(folder, partial / "damaged")  # moved, not emptied in place: nobody opens half of it
+        os.replace(partial / "whole", folder)
     except OSError as error:
         if not _is_whole(folder):  # else another process was faster
             raise DataError(f"{folder}: cannot be written: {error.strerror}") from error
@@ -83,6 +94,7 @@ def _make(source: Source, folder: Path) -> None:
 
 
 def _write(gathered: Gathered, source: Source, folder: Path) -> None:
+    folder.mkdir()
     events = {"item": pa.array(gathered.items_E), "time": pa.array(gathered.times_E)}
     if gathered.channel_E is not None:
         events["channel"] = pa.array(gathered.channel_E)
@@ -90,31 +102,42 @@ def _write(gathered: Gathered, source: Source, folder: Path) -> None:
     for name, table in zip(FILES, (pa.table(events), users, gathered.items), strict=True):
         _write_arrow(table, folder / name)
     meta = {
-        "sizes": {name: (folder / name).stat().st_size for name in FILES},
+        "files": {name: _state(folder / name) for name in FILES},
         "report": {**vars(gathered.report), "dropped": dict(gathered.report.dropped)},
         "channels": gathered.channels,
         "label_cuts": source.label_cuts(),
+        "identity": source.identity(),
     }
-    (folder / "meta.json").write_text(json.dumps(meta, indent=1))
+    document = {**meta, "sha256": json_hash(meta)}
+    (folder / "meta.json").write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def _write_arrow(table: pa.Table, path: Path) -> None:
     table = table.combine_chunks()
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=max(1, len(table)))  # one chunk, so that a column is one array
+    with open(path, "wb") as file:
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=max(1, len(table)))  # one chunk, so that a column is one array
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """What a file is compared by: its size, and its SHA-256 if it is small."""
+    size = path.stat().st_size
+    return {"size": size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if size <= SMALL else None}
 
 
 def _is_whole(folder: Path) -> bool:
     try:
-        meta = json.loads((folder / "meta.json").read_text())
-        return all((folder / name).stat().st_size == size for name, size in meta["sizes"].items())
-    except (OSError, ValueError, KeyError):
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        return meta.pop("sha256") == json_hash(meta) and meta["files"] == {n: _state(folder / n) for n in FILES}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # whatever a damaged file may hold
         return False
 
 
 def _open(source: Source, folder: Path) -> Prepared:
     events, users, items = (pa.ipc.open_file(pa.memory_map(str(folder / name))).read_all() for name in FILES)
-    meta: dict[str, Any] = json.loads((folder / "meta.json").read_text())
+    meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     return Prepared(
         name=source.name,
         key=folder.name,
@@ -133,4 +156,5 @@ def _open(source: Source, folder: Path) -> Prepared:
 
 
 def _array(table: pa.Table, column: str) -> np.ndarray:
-    return np.asarray(pc.cast(table[column].combine_chunks(), table.schema.field(column).type).to_numpy(zero_copy_only=False))
+    """The column as it lies in the file, without a copy."""
+    return table[column].chunk(0).to_numpy()

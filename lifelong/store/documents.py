@@ -3,13 +3,12 @@
 import hashlib
 import json
 import re
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lifelong.core.errors import ConfigError, ModelCorrupt, Unsupported, UsageError
-from lifelong.core.fingerprint import canonical_json
+from lifelong.core.fingerprint import canonical_json, json_hash
 from lifelong.store.names import check_name
 
 FORMAT = 1
@@ -49,14 +48,15 @@ class Version:
 
 def references(document: Any) -> Iterator[Reference]:
     """Every reference in plain JSON, wherever it stands. Raises ModelCorrupt for a malformed one."""
-    if isinstance(document, Mapping):
-        if document.keys() == {"sha256", "bytes"}:
-            yield Reference(**document)
-            return
-        document = list(document.values())
-    if isinstance(document, (list, tuple)):
-        for part in document:
-            yield from references(part)
+    waiting = [document]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping) and part.keys() == {"sha256", "bytes"}:
+            yield Reference(**part)
+        elif isinstance(part, Mapping):
+            waiting.extend(reversed(list(part.values())))
+        elif isinstance(part, (list, tuple)):
+            waiting.extend(reversed(part))
 
 
 def encode(parent: Version | None, op: str, created: int, body: Mapping[str, Any]) -> bytes:
@@ -112,8 +112,9 @@ def check_link(version: Version, parent: Version, where: str) -> None:
 
 
 def encode_card(lineage: str) -> bytes:
-    """The bytes of lifelong.json, which makes a folder a model."""
-    return canonical_json({"format": FORMAT, "lineage": lineage}) + b"\n"
+    """The bytes of lifelong.json, which makes a folder a model; with a SHA-256 of its other entries."""
+    card = {"format": FORMAT, "lineage": lineage}
+    return canonical_json({**card, "sha256": json_hash(card)}) + b"\n"
 
 
 def decode_card(data: bytes, where: str) -> str:
@@ -121,14 +122,13 @@ def decode_card(data: bytes, where: str) -> str:
     card = _parse(data, where)
     if not isinstance(card, dict) or not _is_count(card.get("format")):
         raise ModelCorrupt(f"{where}: is not the card of a model")
+    expected, found = card.pop("sha256", None), json_hash(card)
+    if expected is not None and expected != found:
+        raise ModelCorrupt(f"{where}: expected sha256 {expected!a:.70}, found {found}")
     _check_format(card["format"], where)
-    try:
-        lineage = str(uuid.UUID(card.get("lineage")))
-    except (TypeError, ValueError, AttributeError):
-        lineage = ""
-    if encode_card(lineage) != data:
+    if not isinstance(card.get("lineage"), str) or encode_card(card["lineage"]) != data:
         raise ModelCorrupt(f"{where}: is not as it was written")
-    return lineage
+    return card["lineage"]
 
 
 def _unseal(data: bytes, where: str) -> tuple[str, Any]:

@@ -64,7 +64,7 @@ class Files:
     def link(self, source: Path, target: Path) -> None:
         """Give a file a second name. Raises FileExistsError where it is taken, Unsupported where there are no links."""
         try:
-            os.link(source, target, follow_symlinks=False)
+            os.link(source, target)
         except OSError as error:
             if error.errno in _NO_LINKS:
                 way_out = "a commit could be lost; put the model on another"

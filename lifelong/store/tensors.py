@@ -30,6 +30,7 @@ DTYPES = {
     "F32": torch.float32,
     "F64": torch.float64,
 }
+_ENTRY = {"dtype", "shape", "data_offsets"}
 MAX_HEADER_BYTES = 100_000_000
 Expected = Mapping[str, tuple[torch.dtype, tuple[int, ...]]]
 
@@ -45,6 +46,8 @@ def pack(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], *, allow_no
             raise UsageError(f"tensor {name!r} is {tensor.dtype}; there is: {', '.join(map(str, DTYPES.values()))}")
         if not allow_nonfinite and not _finite(tensor):
             raise LifelongError(f"tensor {name!r} holds NaN or infinity, which no model stores; nothing was written")
+    if "__metadata__" in ready:
+        raise UsageError("a tensor cannot be called '__metadata__'; give it another name")
     if CHECKSUM in metadata or not all(isinstance(text, str) for pair in metadata.items() for text in pair):
         raise UsageError(f"metadata are texts under texts other than {CHECKSUM!r}, found {dict(metadata)!r:.80}")
     header, values = _split(save(ready), "pack")
@@ -97,8 +100,10 @@ def _ready(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _checked_header(data: bytes, where: str) -> dict[str, Any]:
     header, values = _split(data, where)
     for name, entry in header.items():
-        if name != "__metadata__" and (not isinstance(entry, dict) or entry.get("dtype") not in DTYPES):
-            raise ModelCorrupt(f"{where}: tensor {name!r} has no dtype of {', '.join(DTYPES)}")
+        if name == "__metadata__":
+            continue
+        if not isinstance(entry, dict) or entry.keys() != _ENTRY or entry["dtype"] not in DTYPES:
+            raise ModelCorrupt(f"{where}: tensor {name!r} is not of a dtype of {', '.join(DTYPES)}, or not described")
     metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or not isinstance(metadata.get(CHECKSUM), str):
         raise ModelCorrupt(f"{where}: has no checksum, so lifelong did not write it")

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # the small model, whatever way pytest imports
 MEMORY = Path("/dev/shm")
 
 

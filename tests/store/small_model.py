@@ -41,6 +41,12 @@ def roll_back(store: Store, seed: int = 0) -> Version:
 SCENARIOS = {"add": add, "rollback": roll_back}
 
 
+def overwrite(path: Path, data: bytes) -> None:
+    """Put `data` in the place of a file, which is read-only."""
+    path.unlink()
+    path.write_bytes(data)
+
+
 def complaints(path: Path, possible: Sequence[Version]) -> list[str]:
     """What is wrong with a model that was interrupted: it must be at one of the `possible` versions, and whole."""
     try:

@@ -6,11 +6,11 @@ import shutil
 import signal
 
 import pytest
-from small_model import CREATED, first_model, roll_back
+from small_model import CREATED, first_model, overwrite, roll_back
 
-from lifelong.core.errors import LifelongError, ModelCorrupt, Unsupported
-from lifelong.store import documents, folder, store as store_module, verify
-from lifelong.store.documents import references, seal
+from lifelong.core.errors import LifelongError, ModelCorrupt
+from lifelong.store import folder, verify
+from lifelong.store.documents import references
 from lifelong.store.files import Files, read_plain
 from lifelong.store.store import Reference, Store
 
@@ -32,11 +32,6 @@ def _nothing_hangs():
 
 def all_files(store):
     return sorted(path for path in store.path.rglob("*") if path.is_file() and path.parent.name != "tmp")
-
-
-def overwrite(path, data):
-    path.unlink()
-    path.write_bytes(data)
 
 
 def unnoticed(store, path):
@@ -113,7 +108,7 @@ def a_pipe(path):
 
 
 def a_link_to_the_same_bytes(path):
-    elsewhere = path.parent.parent / "tmp" / "elsewhere"
+    elsewhere = next(parent / "tmp" for parent in path.parents if (parent / "tmp").is_dir()) / "elsewhere"
     shutil.move(path, elsewhere)
     path.symlink_to(elsewhere)
 
@@ -182,106 +177,13 @@ def test_what_does_not_belong_there_is_named(model):
     found = {problem.file: problem.reason for problem in model.verify().problems}
     assert found.pop("versions/00000004.json") == "is missing (and 4 more)"
     assert found.pop("versions/00000009.json").startswith("expected sha256")
-    assert found == dict.fromkeys(("stray", "objects/x.tmp", "versions/00000000.json", "versions/4.json"), "is unexpected")
+    assert found == dict.fromkeys(
+        ("stray", "objects/x.tmp", "versions/00000000.json", "versions/4.json"), "is unexpected"
+    )
 
 
 def test_verify_counts_what_it_read(model):
     assert model.verify().checked == 1 + 3 + 3  # card, versions, objects
-
-
-def replace_version(store, number, **changes):
-    """A version's file with another content and the right first line."""
-    path = folder.version_path(store.path, number)
-    version, parent = store.version(number), store.version(number - 1) if number > 1 else None
-    document = {
-        "format": 1,
-        "min_reader": 1,
-        "v": number,
-        "parent": parent and {"v": number - 1, "sha256": parent.sha256},
-        "op": version.op,
-        "created": version.created,
-        "body": version.body,
-    }
-    overwrite(path, seal({**document, **changes}))
-    return path
-
-
-def test_a_replaced_middle_version_breaks_the_chain(model):
-    path = replace_version(model, 2, created=5)
-    assert [problem.file for problem in model.verify().problems] == ["versions/00000002.json"]
-    for ask in (model.newest, model.log, lambda: model.rollback(2, CREATED)):
-        with pytest.raises(ModelCorrupt, match=str(path)):
-            ask()
-
-
-def test_an_unchecked_chain_would_be_found(model, monkeypatch):
-    replace_version(model, 2, created=5)
-    for module in (documents, store_module, verify):
-        monkeypatch.setattr(module, "check_link", lambda *_: None)
-    assert model.verify().problems == []
-    assert len(model.log()) == 3
-
-
-def test_versions_that_were_swapped_are_named(model):
-    one, two = (folder.version_path(model.path, number) for number in (1, 2))
-    first, second = one.read_bytes(), two.read_bytes()
-    overwrite(one, second)
-    overwrite(two, first)
-    assert {problem.file for problem in model.verify().problems} == {"versions/00000001.json", "versions/00000002.json"}
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"format": 1, "extra": 1},
-        {"v": 4},
-        {"v": "3"},
-        {"parent": None},
-        {"parent": {"v": 1, "sha256": "0" * 64}},
-        {"parent": {"v": 2}},
-        {"op": "../x"},
-        {"op": 3},
-        {"created": -1},
-        {"created": True},
-        {"created": 1.5},
-        {"body": []},
-        {"body": {"a": [{"sha256": "../../etc/passwd", "bytes": 5}]}},
-        {"body": {"a": {"sha256": "0" * 64, "bytes": -5}}},
-        {"min_reader": "1"},
-    ],
-    ids=str,
-)
-def test_a_version_that_says_nonsense_is_corrupt(model, changes):
-    path = replace_version(model, 3, **changes)
-    with pytest.raises(ModelCorrupt, match=str(path)):
-        model.newest()
-
-
-def test_json_that_is_not_canonical_is_corrupt(model):
-    path = folder.version_path(model.path, 3)
-    rest = path.read_bytes().partition(b"\n")[2]
-    for changed in (rest.replace(b'{"body"', b'{"body":{},"body"', 1), rest + b" ", b"[" * 100_000, b"NaN\n", b"\xff\n"):
-        overwrite(path, documents.hashlib.sha256(changed).hexdigest().encode() + b"\n" + changed)
-        with pytest.raises(ModelCorrupt, match=str(path)):
-            model.newest()
-
-
-def test_a_later_format_is_unsupported_and_untouched(model):
-    before = {path: path.read_bytes() for path in all_files(model)}
-    replace_version(model, 3, format=2, min_reader=2, more=1)
-    for ask in (model.newest, model.verify, lambda: model.rollback(1, CREATED)):
-        with pytest.raises(Unsupported, match="format 2"):
-            ask()
-    replace_version_back = folder.version_path(model.path, 3)
-    overwrite(replace_version_back, before[replace_version_back])
-    overwrite(model.path / "lifelong.json", b'{"format":2}\n')
-    with pytest.raises(Unsupported, match="format 2"):
-        Store.open(model.path)
-
-
-def test_a_later_format_that_this_release_may_read_is_read(model):
-    replace_version(model, 3, format=2, more=1)
-    assert model.newest().number == 3
 
 
 def test_a_reference_is_never_a_path():

@@ -47,7 +47,7 @@ class DiesAt(Recorder):
 
 
 class Unsettled(DiesAt):
-    """Fault: folders are synced after a change only, so a commit may build on names that another writer never synced."""
+    """Fault: only changes of one's own are synced, so a commit may build on names that a dead writer left unsynced."""
 
     def fsync_dir(self, path):
         if self.operations and self.operations[-1].name in ("rename", "link", "unlink", "mkdir"):

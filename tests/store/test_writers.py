@@ -43,9 +43,7 @@ def grow_together(path, writers, commits, lock):
     assert [process.exitcode for process in processes] == [0] * writers
     history = store.log()
     assert len(history) == 2 + writers * commits
-    assert history[-1].body["tasks"].keys() == {"click"} | {
-        f"w{n}-{m}" for n in range(writers) for m in range(commits)
-    }
+    assert history[-1].body["tasks"].keys() == {"click"} | {f"w{n}-{m}" for n in range(writers) for m in range(commits)}
     assert store.verify().problems == []
 
 

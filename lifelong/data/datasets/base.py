@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -14,13 +14,17 @@ from lifelong.core.config import plain
 class EventBatch:
     """Some events, and what became of the rows they were read from: rows_read = rows of `table` + the sum of `dropped`.
 
-    table: user string, item string, time int64 unix seconds; optionally tie uint64 (order among equal times) and channel
-    string (what kind of event).
+    table: user string, item string, time int64 unix seconds; optionally tie uint64 (order among equal times) and
+    channel string (what kind of event). All batches of a source have the same columns.
     """
 
     table: pa.Table
     rows_read: int
     dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.rows_read != len(self.table) + sum(self.dropped.values()):
+            raise AssertionError(f"{self.rows_read} rows read, {len(self.table)} used, dropped {dict(self.dropped)}")
 
 
 class Source(ABC):
@@ -36,8 +40,15 @@ class Source(ABC):
         """Leave out items that fewer users ever had."""
         min_user_events: int = 1
         """Leave out users with fewer events, after the items."""
+        duplicates: Literal["keep", "drop"] = "keep"
+        """What to do with a second event of the same user, item and second."""
 
-    notice: ClassVar[str] = ""
+        def __post_init__(self) -> None:
+            for option in ("min_item_events", "min_item_users", "min_user_events"):
+                if getattr(self, option) < 1:
+                    raise ValueError(f"{option} is {getattr(self, option)}, it must be at least 1")
+
+    notice: str = ""
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -53,7 +64,7 @@ class Source(ABC):
 
     @abstractmethod
     def events(self) -> Iterator[EventBatch]:
-        """All events, in any order."""
+        """All events, in any order; those of equal time and tie keep theirs. Raises DataError for unusable rows."""
 
     def items(self) -> pa.Table | None:
         """What is known of items: id string and string fields such as domain, category, title."""

