@@ -61,7 +61,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = LivingModel.pretrain(f"{folder}/model", FIRST)
         addition = model.add_task(LABEL)
-        print(f"added {addition.task}: {addition.trained} numbers trained, {addition.changed} earlier probe values changed")
+        print(
+            f"added {addition.task}: {addition.trained} numbers trained, {addition.changed} earlier probe values changed"
+        )
         assert LivingModel.open(f"{folder}/model").verify().ok
 
 

@@ -1,6 +1,6 @@
 """From a prepared data set to one task's cases: what is read, what is predicted, who is trained on and who is tested."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,13 @@ class ItemRows:
         """With more ids, in the rows from `first_row` on."""
         rows_n = np.arange(first_row, first_row + len(ids), dtype=np.int32)
         return ItemRows(pa.concat_arrays([self.ids, ids.cast(pa.string())]), np.concatenate([self.rows_n, rows_n]))
+
+    def catalogue_index(self, catalogue: Sequence[str]) -> np.ndarray:
+        """The place in a catalogue of each item row (int64, by row), -1 where the row's item is not in it."""
+        index_of_row = np.full(int(self.rows_n.max(initial=0)) + 1, -1, np.int64)
+        rows_C = self.rows_of(pa.array(catalogue, pa.string()))
+        index_of_row[rows_C[rows_C > 0]] = np.flatnonzero(rows_C > 0)
+        return index_of_row
 
 
 NO_ITEMS = ItemRows(pa.array([], pa.string()), np.empty(0, np.int32))
@@ -142,7 +149,10 @@ def _label_points(
     classes = sorted(set(labels.filter(pa.array(kept_U & (parts_U == TRAIN))).to_pylist()))
     targets_U = _class_index(task, labels, classes, kept_U)
     points = Points(np.flatnonzero(kept_U), ends_U[kept_U], targets_U[kept_U])
-    left_out = {"users without the label": int((~labelled_U).sum()), "users without history": int((labelled_U & ~read_U).sum())}
+    left_out = {
+        "users without the label": int((~labelled_U).sum()),
+        "users without history": int((labelled_U & ~read_U).sum()),
+    }
     return points, parts_U[kept_U], tuple(classes), left_out
 
 
@@ -150,13 +160,19 @@ def _labels(task: Task, prepared: Prepared) -> pa.Array:
     label = task.data.label or ""
     columns = [c for c in prepared.users.column_names if c != "id"]
     if label not in columns:
-        raise DataError(f"task {task.name!r}: {prepared.name} has no label {label!r} of its users{suggest(label, columns)}")
+        raise DataError(
+            f"task {task.name!r}: {prepared.name} has no label {label!r} of its users{suggest(label, columns)}"
+        )
     if task.data.split.name != "by_user":
-        raise DataError(f"task {task.name!r}: a label of users needs data.split: by_user, so that no user is on both sides")
+        raise DataError(
+            f"task {task.name!r}: a label of users needs data.split: by_user, so that no user is on both sides"
+        )
     labels = prepared.users[label].combine_chunks().cast(pa.string())
     bad = sum(1 for v in labels.unique().to_pylist() if v is not None and v.strip().lower() in (*NOT_A_LABEL, ""))
     if bad:
-        raise DataError(f"task {task.name!r}: label {label!r} holds {_bad_label(labels)!r}; leave the cell empty where unknown")
+        raise DataError(
+            f"task {task.name!r}: label {label!r} holds {_bad_label(labels)!r}; leave the cell empty where unknown"
+        )
     return labels
 
 
@@ -173,7 +189,9 @@ def _class_index(task: Task, labels: pa.Array, classes: list[str], kept_U: np.nd
             "classes in your file, or change data.split.salt"
         )
     if len(classes) < 2:
-        raise DataError(f"task {task.name!r}: {task.data.label!r} has one class only ({classes}); there is nothing to learn")
+        raise DataError(
+            f"task {task.name!r}: {task.data.label!r} has one class only ({classes}); there is nothing to learn"
+        )
     return np.asarray(index, np.int64)
 
 
@@ -200,7 +218,9 @@ def _matching(task: Task, prepared: Prepared, where: Where, option: str) -> np.n
     matching_V = np.ones(len(prepared.items), bool)
     for name, wanted in where.items():
         if name not in fields:
-            raise DataError(f"task {task.name!r}: data.{option}: items of {prepared.name} have no {name!r}{suggest(name, fields)}")
+            raise DataError(
+                f"task {task.name!r}: data.{option}: items of {prepared.name} have no {name!r}{suggest(name, fields)}"
+            )
         values = wanted if isinstance(wanted, list) else [wanted]
         column = prepared.items[name].combine_chunks().cast(pa.string())
         found = pc.is_in(column, value_set=pa.array([str(v) for v in values], pa.string()))
@@ -217,7 +237,9 @@ def _in_channel(task: Task, prepared: Prepared, events_N: np.ndarray) -> np.ndar
     values = [str(v) for v in (wanted if isinstance(wanted, list) else [wanted])]
     for value in values:
         if value not in prepared.channels:
-            raise DataError(f"task {task.name!r}: {prepared.name} has no channel {value!r}{suggest(value, prepared.channels)}")
+            raise DataError(
+                f"task {task.name!r}: {prepared.name} has no channel {value!r}{suggest(value, prepared.channels)}"
+            )
     return np.isin(np.asarray(prepared.channel_E)[events_N], [prepared.channels.index(v) for v in values])
 
 

@@ -89,7 +89,9 @@ def read_tensors(store: Store, files: Files, role: str) -> dict[str, Tensor]:
 
 def _weights(bank: Bank, member: Member) -> dict[str, Tensor]:
     owner, private = member.view.owner, member.view.private
-    tensors = {f"private/{n}": v.contiguous() for n, v in private.items()} | {f"own/{n}": v for n, v in member.own.items()}
+    tensors = {f"private/{n}": v.contiguous() for n, v in private.items()} | {
+        f"own/{n}": v for n, v in member.own.items()
+    }
     for name, owners in bank.owners.items():
         mine = owners == owner
         if not mine.any() or (name == ITEM_TABLE and name in private):

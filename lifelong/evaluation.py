@@ -1,10 +1,9 @@
 """How good a task is on its test cases: ranking over the full catalogue, classes with probabilities, bootstrap intervals."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -43,13 +42,12 @@ class Seen:
 
 def seen_items(cases: Cases) -> Seen:
     """What removes a history from the ranking of a task."""
-    index_of_row = np.full(int(cases.known.rows_n.max(initial=0)) + 1, -1, np.int64)
-    rows_C = cases.known.rows_of(pa.array(cases.catalogue, pa.string()))
-    index_of_row[rows_C[rows_C > 0]] = np.flatnonzero(rows_C > 0)
-    return Seen(index_of_row, cases.sequences)
+    return Seen(cases.known.catalogue_index(cases.catalogue), cases.sequences)
 
 
-def evaluate(answering: Answering, cases: Cases, points: Points, metrics: Sequence[str], seed: int = 0) -> dict[str, Measure]:
+def evaluate(
+    answering: Answering, cases: Cases, points: Points, metrics: Sequence[str], seed: int = 0
+) -> dict[str, Measure]:
     """Each metric of the points (usually cases.test) with its 95 % interval, by the promised path."""
     outcome = outcome_of(answering, cases, points)
     return {spec: measure(parse(spec), outcome, seed=seed) for spec in metrics}
@@ -98,7 +96,9 @@ def _join(outcomes: Iterator[Outcome]) -> Outcome:
     return Classified(probabilities_NC, np.concatenate([p.targets_N for p in classified]))
 
 
-def baselines(cases: Cases, metrics: Sequence[str], *, repeats: bool = True, seed: int = 0) -> dict[str, dict[str, Measure]]:
+def baselines(
+    cases: Cases, metrics: Sequence[str], *, repeats: bool = True, seed: int = 0
+) -> dict[str, dict[str, Measure]]:
     """Popularity, last-item Markov chain and own frequency on the test cases of a task that predicts what it reads.
 
     Fitted on the training part alone; they read the whole history, not the window. Empty where the catalogue is not read.
@@ -108,7 +108,11 @@ def baselines(cases: Cases, metrics: Sequence[str], *, repeats: bool = True, see
         return {}
     index_of_row = seen_items(cases).index_of_row
     offsets, items = _training_sequences(cases, index_of_row)
-    rivals = {"popularity": Popularity, "markov": LastItemMarkov, "own_frequency": OwnFrequency}
+    rivals: dict[str, Callable[..., Counting]] = {
+        "popularity": Popularity,
+        "markov": LastItemMarkov,
+        "own_frequency": OwnFrequency,
+    }
     made = {}
     for name, rival in rivals.items():
         chunks = _rival_scores(rival(offsets, items, len(cases.catalogue)), cases, index_of_row)
@@ -142,7 +146,9 @@ def _ranked(cases: Cases, chunks: Iterator[Tensor], seen: Seen | None) -> Iterat
         done += len(scores_NC)
 
 
-def _slices(cases: Cases, starts_N: np.ndarray, ends_N: np.ndarray, index_of_row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _slices(
+    cases: Cases, starts_N: np.ndarray, ends_N: np.ndarray, index_of_row: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Ragged slices of the sequences as (offsets, catalogue indices)."""
     lengths_N = ends_N - starts_N
     offsets = np.concatenate(([0], np.cumsum(lengths_N)))

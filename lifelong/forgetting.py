@@ -1,12 +1,15 @@
 """The forgetting run: the same tasks in the same order under several strategies, every task measured after every addition."""
 
 import json
+import os
 import platform
 import shutil
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +67,7 @@ def run_forgetting(
     _check(run)
     _claim_folder(run, force)
     base = _base(run)
-    results = {name: _under(run, base, name) for name in run.strategies}
+    results = _under_all(run)
     document = _document(run, base, results)
     document["command"] = command or " ".join(["lifelong", *sys.argv[1:]])
     document["minutes"] = round((time.perf_counter() - began) / 60, 2)
@@ -76,7 +79,9 @@ def run_forgetting(
 
 def _check(run: Run) -> None:
     if len(run.tasks) < 2:
-        raise UsageError("a forgetting run needs at least two tasks: one to learn first and one that could make it forgotten")
+        raise UsageError(
+            "a forgetting run needs at least two tasks: one to learn first and one that could make it forgotten"
+        )
     doubled = {t.name for t in run.tasks if sum(t.name == other.name for other in run.tasks) > 1}
     if doubled:
         raise ConfigError(f"two of the tasks are called {doubled.pop()!r}; their names must differ")
@@ -92,7 +97,9 @@ def _claim_folder(run: Run, force: bool) -> None:
     if force and marker.exists():
         shutil.rmtree(run.out)
     if marker.exists() and json.loads(marker.read_text())["key"] != key:
-        raise UsageError(f"{run.out}: holds a run of other tasks or settings; choose another folder, or start over with --force")
+        raise UsageError(
+            f"{run.out}: holds a run of other tasks or settings; choose another folder, or start over with --force"
+        )
     if not marker.exists() and run.out.exists() and any(run.out.iterdir()):
         raise UsageError(f"{run.out}: is not empty and no forgetting run; choose another folder")
     run.out.mkdir(parents=True, exist_ok=True)
@@ -108,18 +115,44 @@ def _base(run: Run) -> LivingModel:
     return LivingModel.pretrain(path, run.tasks[0], seed=run.seed, progress=run.progress)
 
 
-def _under(run: Run, base: LivingModel, strategy: str) -> list[dict[str, Any]]:
+def _under_all(run: Run) -> dict[str, list[dict[str, Any]]]:
+    """Strategy -> its step records; strategies run side by side, one process for each that the cores allow.
+
+    Threads of one process wait for each other at every operation; processes do not.
+    """
+    at_once = min(len(run.strategies), max(1, (os.cpu_count() or 1) // torch.get_num_threads()))
+    if at_once == 1:
+        return {name: _under(run, name) for name in run.strategies}
+    with ProcessPoolExecutor(at_once, get_context("spawn"), torch.set_num_threads, (torch.get_num_threads(),)) as pool:
+        told = not isinstance(run.progress, Silent)
+        apart = [replace(run, progress=_Apart(name) if told else Silent()) for name in run.strategies]
+        return dict(zip(run.strategies, pool.map(_under, apart, run.strategies), strict=True))
+
+
+@dataclass
+class _Apart(Silent):
+    """What a process of its own has to say, on stderr, a line at a time, with the strategy's name before it."""
+
+    strategy: str
+
+    def say(self, text: str) -> None:
+        """The line."""
+        print(f"{self.strategy}: {text}", file=sys.stderr, flush=True)
+
+
+def _under(run: Run, strategy: str) -> list[dict[str, Any]]:
     """One step record after each task, the first one included."""
+    base = run.out / "models" / "base"
     path, kept = run.out / "models" / strategy, run.out / "steps" / f"{strategy}.json"
     steps: list[dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else []
     if not steps:
         shutil.rmtree(path, ignore_errors=True)
-        shutil.copytree(base.store.path, path)
+        shutil.copytree(base, path)
     model = LivingModel.open(path)
     for number in range(len(steps), len(run.tasks)):
         task = run.tasks[number]
         if number and task.name not in model.members:
-            run.progress.say(f"{strategy}: task {number + 1} of {len(run.tasks)}: {task.name}")
+            run.progress.say(f"task {number + 1} of {len(run.tasks)}: {task.name}")
             model.add_task(_with(task, strategy), seed=run.seed, allow_forgetting=True, progress=run.progress)
         steps.append(_step(run, model, number))
         kept.parent.mkdir(exist_ok=True)
@@ -191,16 +224,16 @@ def _strategy(run: Run, name: str, steps: list[dict[str, Any]], scratch_T: np.nd
         "parameters": [step["trained"] for step in steps],
         "bytes": [sum(f["bytes"] for f in step["entry"]["files"].values()) for step in steps],
         "seconds": [step["seconds"] for step in steps],
-        "fingerprints": {
-            t.name: [step["fingerprints"][t.name] for step in steps[i:]] for i, t in enumerate(run.tasks)
-        },
+        "fingerprints": {t.name: [step["fingerprints"].get(t.name) for step in steps] for t in run.tasks},
         "capacity": [
             *({"task": t, "share": share} for t, share in steps[-1]["owned"].items()),
             {"task": "free", "share": steps[-1]["free"]},
         ],
         "curves": {t.name: steps[i]["curve"] for i, t in enumerate(run.tasks)},
-        "measured": {t.name: {"just_learnt": steps[i]["measured"][t.name], "at_the_end": steps[-1]["measured"][t.name]}
-                     for i, t in enumerate(run.tasks)},
+        "measured": {
+            t.name: {"just_learnt": steps[i]["measured"][t.name], "at_the_end": steps[-1]["measured"][t.name]}
+            for i, t in enumerate(run.tasks)
+        },
     }
 
 
@@ -224,7 +257,11 @@ def _matrix(run: Run, steps: list[dict[str, Any]], key: str) -> np.ndarray:
 def _forward_gain(matrix_TT: np.ndarray, scratch_T: np.ndarray) -> dict[str, Any]:
     """Over the tasks after the first, which has nothing to gain from."""
     gain_T = measures.forward_gain_per_task(matrix_TT, scratch_T)
-    return {"value": float(np.mean(gain_T[1:])), "per_task": [None, *gain_T[1:].tolist()], "scratch": [None, *scratch_T[1:].tolist()]}
+    return {
+        "value": float(np.mean(gain_T[1:])),
+        "per_task": [None, *gain_T[1:].tolist()],
+        "scratch": [None, *scratch_T[1:].tolist()],
+    }
 
 
 def _baselines(run: Run, base: LivingModel) -> dict[str, dict[str, Any]]:

@@ -165,7 +165,9 @@ class Growth:
             "cases": {part: len(getattr(self.cases, part)) for part in ("train", "valid", "test")},
         }
         parent = self.parent.name if self.parent else None
-        return Member(self.task, parent, view, own, self.cases.catalogue, self.cases.new_items, self.first_row, parts, record)
+        return Member(
+            self.task, parent, view, own, self.cases.catalogue, self.cases.new_items, self.first_row, parts, record
+        )
 
 
 def make_strategy(task: Task) -> Strategy:

@@ -1,35 +1,42 @@
 """LivingModel: one user encoder that learns task after task, and answers for all of them."""
 
+import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import torch
 
 from lifelong import __version__
+from lifelong.answers import (
+    Histories,
+    Prediction,
+    Recommendation,
+    best_items,
+    history_in_catalogue,
+    known_rows,
+    most_probable,
+    user_vectors,
+)
 from lifelong.cases import Cases, ItemRows, make_cases
 from lifelong.checkpoint import Loaded, load, save_member
 from lifelong.continual.bank import FREE, empty_bank
-from lifelong.continual.site import visible_share
 from lifelong.continual.view import ITEM_TABLE
 from lifelong.core import registry
 from lifelong.core.config import plain, suggest
-from lifelong.core.errors import Conflict, ConfigError, DataError, ForgettingError, UsageError
+from lifelong.core.errors import ConfigError, Conflict, DataError, ForgettingError, UsageError
 from lifelong.core.fingerprint import json_hash, numeric_stack
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Measure
 from lifelong.data.datasets.base import Source
 from lifelong.data.prepare import Prepared, prepare
-from lifelong.data.sequences import from_rows
 from lifelong.estimate import Estimate, estimate
 from lifelong.evaluation import evaluate
 from lifelong.growing import Growth, Member, known_items, make_strategy, mount
-from lifelong.inference import Answering, last_points
-from lifelong.metrics.ranking import top_k
+from lifelong.inference import Answering
+from lifelong.inspection import inspect
 from lifelong.network import Design, TaskNet
 from lifelong.resume import Resume
 from lifelong.sealing import PROBE_ROLE, Seal, seal
@@ -37,25 +44,7 @@ from lifelong.store.store import Store, Version
 from lifelong.task import Task, as_task
 from lifelong.verification import Check, changed_weights, check_candidate, check_version
 
-Histories = Sequence[Sequence[str]]
-"""One sequence of external item ids a user, oldest first."""
 TaskLike = Task | str | Path | Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """The best items of one user's catalogue, best first; ties by catalogue order."""
-
-    items: list[str]
-    scores: list[float]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The most probable class of one user and the probability of every class."""
-
-    label: str
-    probabilities: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,13 @@ class LivingModel:
 
     @classmethod
     def pretrain(
-        cls, path: str | Path, task: TaskLike, *, seed: int = 0, progress: Progress | None = None, cache: Path | None = None
+        cls,
+        path: str | Path,
+        task: TaskLike,
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+        cache: Path | None = None,
     ) -> "LivingModel":
         """Make a model at `path` and let it learn its first task.
 
@@ -106,7 +101,9 @@ class LivingModel:
         """The model at `path` as of its newest version, or of an older one. Raises UsageError, ModelCorrupt, Unsupported."""
         store = Store.open(path)
         if not store.numbers():
-            raise UsageError(f"{path}: holds no version yet; its pretraining was not finished. Run `lifelong pretrain` again")
+            raise UsageError(
+                f"{path}: holds no version yet; its pretraining was not finished. Run `lifelong pretrain` again"
+            )
         found = store.newest() if version is None else store.version(version)
         return cls(store, found, load(store, found.body), cache)
 
@@ -118,7 +115,9 @@ class LivingModel:
         name, _, config = registry.make_config("encoders", spec, f"task {task.name}: encoder")
         store = Store.open(path) if (Path(path) / "lifelong.json").exists() else Store.create(path)
         if store.numbers():
-            raise UsageError(f"{path}: there is a model already; add the task with `lifelong add-task`, or choose another folder")
+            raise UsageError(
+                f"{path}: there is a model already; add the task with `lifelong add-task`, or choose another folder"
+            )
         design = Design(encoder=name, options=plain(config), length=task.length)
         return cls(store, None, Loaded(design, empty_bank(TaskNet(design, 1, None)), {}), cache)
 
@@ -163,9 +162,13 @@ class LivingModel:
 
     def _may_add(self, task: Task, allow_forgetting: bool) -> None:
         if task.name in self.members:
-            raise UsageError(f"task {task.name!r} is there already; a task never changes, so give the new one another name")
+            raise UsageError(
+                f"task {task.name!r} is there already; a task never changes, so give the new one another name"
+            )
         if self.members and task.encoder is not None:
-            raise ConfigError(f"task {task.name!r}: the encoder is chosen by a model's first task; leave the option out")
+            raise ConfigError(
+                f"task {task.name!r}: the encoder is chosen by a model's first task; leave the option out"
+            )
         if not make_strategy(task).isolates and not allow_forgetting:
             raise UsageError(
                 f"task {task.name!r}: this strategy changes the {len(self.members)} earlier tasks. Allow it with "
@@ -184,15 +187,20 @@ class LivingModel:
         if not self.members:
             return None
         names = list(self.members)
-        name = {None: names[0], "latest": names[-1]}.get(task.parent, task.parent)
+        shared = [name for name in names if not self.members[name].view.detached]
+        name = {None: names[0], "latest": [*names[:1], *shared][-1]}.get(task.parent, task.parent)
         if name not in self.members:
-            raise ConfigError(f"task {task.name!r}: there is no parent {name!r} in this model{suggest(str(name), names)}")
+            raise ConfigError(
+                f"task {task.name!r}: there is no parent {name!r} in this model{suggest(str(name), names)}"
+            )
         return self.members[name]
 
     def _commit(self, growth: Growth, member: Member) -> Addition:
         newest = self.store.newest() if self.store.numbers() else None
         if (newest and newest.sha256) != (self.version and self.version.sha256):
-            raise Conflict(f"{self.store.path}: another process committed meanwhile; open the model again and add the task again")
+            raise Conflict(
+                f"{self.store.path}: another process committed meanwhile; open the model again and add the task again"
+            )
         isolates = growth.strategy.isolates
         loaded = Loaded(self.design, growth.site.bank, {**self.members, member.name: member})
         if isolates and self.version and (moved := changed_weights(loaded, self.version.body)):
@@ -200,7 +208,9 @@ class LivingModel:
         body = self._body(loaded, [member.name] if isolates else list(loaded.members))
         changed = check_candidate(self.store, body, self.version.body if self.version else None)
         if isolates and any(changed.values()):
-            raise ForgettingError(f"nothing was committed: {sum(changed.values())} probe values of earlier tasks would change: {changed}")
+            raise ForgettingError(
+                f"nothing was committed: {sum(changed.values())} probe values of earlier tasks would change: {changed}"
+            )
         body["changed"] = changed
         self.version = self.store.commit(body, "add", self.version, int(time.time()))
         self.bank, self.members = loaded.bank, loaded.members
@@ -220,7 +230,11 @@ class LivingModel:
             entry = save_member(self.store, loaded.bank, loaded.members[name])
             sealed = seal(loaded, name)
             entry["files"][PROBE_ROLE] = self.store.put(sealed.probes).as_dict()
-            tasks[name] = {**entry, "fingerprint": sealed.fingerprint, "identity": _identity(self.design, entry, sealed)}
+            tasks[name] = {
+                **entry,
+                "fingerprint": sealed.fingerprint,
+                "identity": _identity(self.design, entry, sealed),
+            }
         return {
             "lifelong": __version__,
             "design": plain(self.design),
@@ -241,11 +255,17 @@ class LivingModel:
         Items that the task does not know are left out. A history of unknown items alone is a DataError unless unknown="cold":
         then it is answered like an empty one, whose vector is zero.
         """
-        answering, windows_NL, _ = self._asked(task, histories, unknown)
-        return answering.users(windows_NL).numpy()
+        answering, rows = self._asked(self._member(task), histories, unknown)
+        return user_vectors(answering, rows).numpy()
 
     def recommend(
-        self, histories: Histories, task: str | None = None, *, k: int = 10, repeats: bool | None = None, unknown: str = "error"
+        self,
+        histories: Histories,
+        task: str | None = None,
+        *,
+        k: int = 10,
+        repeats: bool | None = None,
+        unknown: str = "error",
     ) -> list[Recommendation]:
         """The k best items of the task's catalogue for each user, by (score, catalogue order).
 
@@ -253,28 +273,17 @@ class LivingModel:
         classes.
         """
         member = self._answering_member(task, "items", "predict")
-        answering, windows_NL, rows = self._asked(member.name, histories, unknown)
+        answering, rows = self._asked(member, histories, unknown)
         allowed = bool(getattr(_head_config(member), "repeats", True)) if repeats is None else repeats
-        found: list[Recommendation] = []
-        for scores_NC in answering.scores(answering.users(windows_NL)):
-            excluded = None if allowed else self._excluded(member, rows[len(found) : len(found) + len(scores_NC)])
-            values_NK, index_NK = top_k(scores_NC, min(k, scores_NC.shape[1]), excluded)
-            for values, index in zip(values_NK.tolist(), index_NK.tolist(), strict=True):
-                kept = [(member.catalogue[i], v) for i, v in zip(index, values, strict=True) if v > -torch.inf]
-                found.append(Recommendation([i for i, _ in kept], [v for _, v in kept]))
-        return found
+        known, catalogue = self._known(member.name), member.catalogue
+        seen = lambda a, b: None if allowed else history_in_catalogue(known, catalogue, rows[a:b])  # noqa: E731
+        return best_items(answering, user_vectors(answering, rows), catalogue, k, seen)
 
     def predict(self, histories: Histories, task: str, *, unknown: str = "error") -> list[Prediction]:
         """The class of each user with all probabilities. Raises UsageError for a task of items."""
         member = self._answering_member(task, "classes", "recommend")
-        answering, windows_NL, _ = self._asked(task, histories, unknown)
-        found: list[Prediction] = []
-        for scores_NC in answering.scores(answering.users(windows_NL)):
-            probabilities_NC = scores_NC.softmax(dim=1)
-            best_N = top_k(probabilities_NC, 1)[1][:, 0].tolist()
-            for best, row in zip(best_N, probabilities_NC.tolist(), strict=True):
-                found.append(Prediction(member.catalogue[best], dict(zip(member.catalogue, row, strict=True))))
-        return found
+        answering, rows = self._asked(member, histories, unknown)
+        return most_probable(answering, user_vectors(answering, rows), member.catalogue)
 
     def evaluate(
         self, tasks: Iterable[str] | None = None, *, part: str = "test", seed: int = 0, progress: Progress | None = None
@@ -297,42 +306,15 @@ class LivingModel:
     def inspect(self) -> dict[str, Any]:
         """Who owns how much: tasks with parent, strategy, shares of the prunable weights, bytes; as plain values."""
         assert self.version is not None
-        shares = self.bank.shares()
-        tasks = []
-        for name, member in self.members.items():
-            entry = self.version.body["tasks"][name]
-            tasks.append(
-                {
-                    "name": name,
-                    "parent": member.parent,
-                    "strategy": _name_of(member.task.strategy),
-                    "head": _name_of(member.task.head),
-                    "answers": len(member.catalogue),
-                    "owned": shares.get(member.view.owner, 0.0),
-                    "visible": visible_share(self.bank, member.view),
-                    "bytes": sum(file["bytes"] for file in entry["files"].values()),
-                    "seconds": member.record["seconds"],
-                    "trained": member.record["trained"],
-                    "identity": entry["identity"],
-                }
-            )
-        return {
-            "model": self.store.path.name,
-            "version": self.version.number,
-            "encoder": self.design.encoder,
-            "length": self.design.length,
-            "parameters": sum(v.numel() for v in self.bank.values.values()),
-            "free": shares[FREE],
-            "tasks": tasks,
-        }
+        loaded = Loaded(self.design, self.bank, self.members)
+        return inspect(loaded, self.version.number, self.version.body["tasks"], self.store.path.name)
 
     def answering(self, task: str) -> Answering:
         """The mounted network of a task; it shares its tensors with the bank and is read-only."""
         if task not in self._mounted:
             member = self._member(task)
-            known = known_items(self.members, task)
-            assert known is not None
-            self._mounted[task] = Answering(mount(self.design, self.bank, member, known), self.design)
+            net = mount(self.design, self.bank, member, self._known(task))
+            self._mounted[task] = Answering(net, self.design)
         return self._mounted[task]
 
     def cases(self, task: str, progress: Progress | None = None) -> Cases:
@@ -341,7 +323,9 @@ class LivingModel:
             member = self._member(task)
             prepared = self.prepare(member.task, progress or Silent())
             if prepared.key != member.record["data"]:
-                raise DataError(f"task {task!r}: its data are not those it was trained on ({member.record['data']}, now {prepared.key})")
+                raise DataError(
+                    f"task {task!r}: its data are not those it was trained on ({member.record['data']}, now {prepared.key})"
+                )
             above = known_items(self.members, member.parent)
             self._cases[task] = make_cases(member.task, prepared, above, member.first_row)
         return self._cases[task]
@@ -365,52 +349,29 @@ class LivingModel:
             raise UsageError(f"task {member.name!r} does not answer {answers}; use {other}")
         return member
 
-    def _asked(self, task: str | None, histories: Histories, unknown: str) -> tuple[Answering, torch.Tensor, list[np.ndarray]]:
-        """The task's network, the windows (N, L) of the histories, and their known rows."""
-        name = self._member(task).name
-        known = known_items(self.members, name)
-        assert known is not None
-        rows = _rows_of_histories(known, histories, unknown, name)
-        answering = self.answering(name)
-        sequences = from_rows(rows)
-        return answering, answering.windows(sequences, last_points(sequences)), rows
+    def _asked(self, member: Member, histories: Histories, unknown: str) -> tuple[Answering, list[np.ndarray]]:
+        """The task's network, and the known rows of the histories."""
+        return self.answering(member.name), known_rows(self._known(member.name), histories, unknown, member.name)
 
-    def _excluded(self, member: Member, rows: list[np.ndarray]) -> torch.Tensor:
-        """Catalogue indices (N, S) that are in the histories, padded with -1."""
-        known = known_items(self.members, member.name)
+    def _known(self, task: str) -> ItemRows:
+        known = known_items(self.members, task)
         assert known is not None
-        rows_C = known.rows_of(pa.array(member.catalogue, pa.string()))
-        index_of_row = np.full(int(known.rows_n.max(initial=0)) + 1, -1, np.int64)
-        index_of_row[rows_C[rows_C > 0]] = np.flatnonzero(rows_C > 0)
-        excluded = np.full((len(rows), max(1, *(len(r) for r in rows))), -1, np.int64)
-        for n, history in enumerate(rows):
-            excluded[n, : len(history)] = index_of_row[history]
-        return torch.from_numpy(excluded)
+        return known
+
+
+def plan_first(
+    task: TaskLike, *, seed: int = 0, progress: Progress | None = None, cache: Path | None = None
+) -> Estimate:
+    """What pretraining a model on its first task would take; makes nothing. Raises what pretrain would raise."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = LivingModel._unborn(Path(folder) / "model", as_task(task), cache)
+        return model.plan(task, seed=seed, progress=progress)
 
 
 def make_source(spec: Any, where: str) -> Source:
     """A data set from its name, or from {name: …, option: …}."""
     _, cls, config = registry.make_config("datasets", spec, where)
     return cls(config)
-
-
-def _rows_of_histories(known: ItemRows, histories: Histories, unknown: str, task: str) -> list[np.ndarray]:
-    if unknown not in ("error", "cold"):
-        raise UsageError(f"unknown is {unknown!r}; it is 'error' or 'cold'")
-    for n, history in enumerate(histories):
-        if isinstance(history, str) or not all(isinstance(i, str) for i in history):
-            raise DataError(f"history {n}: expected a list of item ids as text, found {history!r:.60}")
-    lengths_N = np.fromiter((len(h) for h in histories), np.int64, len(histories))
-    rows_E = known.rows_of(pa.array([item for history in histories for item in history], pa.string()))
-    rows = np.split(rows_E, np.cumsum(lengths_N)[:-1]) if len(lengths_N) else []
-    kept = [r[r > 0] for r in rows]
-    lost = sum(1 for length, k in zip(lengths_N, kept, strict=True) if length and not len(k))
-    if lost and unknown == "error":
-        raise DataError(
-            f"{lost} of {len(kept)} histories hold no item that task {task!r} knows; check the item ids, or answer them like users "
-            "without history with --unknown cold (unknown='cold')"
-        )
-    return kept
 
 
 def _identity(design: Design, entry: dict[str, Any], sealed: Seal) -> str:
@@ -421,10 +382,3 @@ def _identity(design: Design, entry: dict[str, Any], sealed: Seal) -> str:
 
 def _head_config(member: Member) -> Any:
     return registry.make_config("heads", member.task.head, "head", outside=False)[2]
-
-
-def _name_of(spec: Any) -> str:
-    return spec if isinstance(spec, str) else str(spec["name"])
-
-
-__all__ = ["Addition", "LivingModel", "Prediction", "Recommendation"]

@@ -114,4 +114,3 @@ def initial_values(design: Design, rows: int, seed: int) -> dict[str, Tensor]:
 def _make_encoder(design: Design) -> Encoder:
     cls = registry.find("encoders", design.encoder, outside=False)
     return cls(build(cls.Config, design.options, f"encoder {design.encoder}"), design.length)
-

@@ -19,7 +19,10 @@ class State:
     """Everything that a phase's training carries from one epoch to the next."""
 
     def __init__(self, theta: dict[str, torch.nn.Parameter], own: dict[str, Tensor], fit: Fit) -> None:
-        self.tensors: dict[str, Tensor] = {**{f"theta/{n}": p for n, p in theta.items()}, **{f"own/{n}": p for n, p in own.items()}}
+        self.tensors: dict[str, Tensor] = {
+            **{f"theta/{n}": p for n, p in theta.items()},
+            **{f"own/{n}": p for n, p in own.items()},
+        }
         self.optimizer = _optimizer(list(self.tensors.values()), fit)
         self.best = {name: value.detach().clone() for name, value in self.tensors.items()}
         self.best_valid = float("-inf")
@@ -60,7 +63,12 @@ class Resume:
         """Keep the state, if the last time is long enough ago."""
         if self.folder is None or (not now and time.monotonic() - self._saved_at < SECONDS_BETWEEN_SAVES):
             return
-        numbers = {"epoch": state.epoch, "since_best": state.since_best, "best_valid": state.best_valid, "curve": state.curve}
+        numbers = {
+            "epoch": state.epoch,
+            "since_best": state.since_best,
+            "best_valid": state.best_valid,
+            "curve": state.curve,
+        }
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f"phase-{phase}.partial"
         partial.write_bytes(pack(_flatten(state), {"numbers": json.dumps(numbers)}))
@@ -88,7 +96,9 @@ def _optimizer(parameters: list[Tensor], fit: Fit) -> torch.optim.AdamW:
 
 
 def _flatten(state: State) -> dict[str, Tensor]:
-    tensors = {f"now/{n}": v.detach() for n, v in state.tensors.items()} | {f"best/{n}": v for n, v in state.best.items()}
+    tensors = {f"now/{n}": v.detach() for n, v in state.tensors.items()} | {
+        f"best/{n}": v for n, v in state.best.items()
+    }
     for name, value in state.tensors.items():
         tensors |= {f"optimizer/{key}/{name}": v for key, v in state.optimizer.state.get(value, {}).items()}
     return {name: value.contiguous() for name, value in tensors.items()}

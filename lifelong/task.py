@@ -68,7 +68,8 @@ class Task:
     head: Any
     """A head's name, or {name: …, option: …}."""
     parent: str | None = None
-    """The task whose weights it reads: a name, `latest` for the newest, or nothing for the model's first."""
+    """The task whose weights it reads: a name, `latest` for the newest that is no private copy, or nothing for
+    the model's first."""
     strategy: Any = "conure"
     """A strategy's name, or {name: …, option: …}."""
     objective: Any = None
@@ -90,9 +91,13 @@ class Task:
             raise ConfigError(f"task {self.name!r}: length is {self.length}, it must lie between 2 and 10000")
         _, head, _ = registry.make_config("heads", self.head, "head")
         if head.answers == "classes" and not self.data.label:
-            raise ConfigError(f"task {self.name!r}: a head that answers classes needs data.label: the column of the users to predict")
+            raise ConfigError(
+                f"task {self.name!r}: a head that answers classes needs data.label: the column of the users to predict"
+            )
         if head.answers == "items" and self.data.label:
-            raise ConfigError(f"task {self.name!r}: data.label goes with a head such as classification; next_item predicts data.targets")
+            raise ConfigError(
+                f"task {self.name!r}: data.label goes with a head such as classification; next_item predicts data.targets"
+            )
         registry.make_config("strategies", self.strategy, "strategy")
         for spec in self.metrics or head.metrics:
             parse(spec)

@@ -120,7 +120,7 @@ def _validate(job: Job, overlay: Overlay) -> float:
         return job.validate(job.net)
 
 
-class mounted:  # noqa: N801 - reads as a statement
+class mounted:
     """`with mounted(net, weights):` the net computes with these tensors, then with its own again."""
 
     def __init__(self, net: TaskNet, weights: dict[str, Tensor]) -> None:
@@ -160,7 +160,7 @@ def _mix(*numbers: int) -> int:
 def trainable_count(phase: Phase, site: Site, net: TaskNet) -> int:
     """How many numbers a phase trains."""
     private = sum(v.numel() for v in phase.view.private.values())
-    claimed = sum(int(c.sum()) * (site.bank.values[n].shape[1] if n in site.bank.tables else 1) for n, c in site.claims.items())
+    claimed = sum(
+        int(c.sum()) * (site.bank.values[n].shape[1] if n in site.bank.tables else 1) for n, c in site.claims.items()
+    )
     return private + claimed + sum(p.numel() for p in _own(net).values())
-
-

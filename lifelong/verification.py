@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -83,7 +84,8 @@ def check_candidate(store: Store, body: dict[str, Any], before: dict[str, Any] |
         for place, document in zip(places, (body, before or {"tasks": {}}), strict=True):
             place.write_text(json.dumps(document))
         command = [sys.executable, "-m", "lifelong.verification", str(store.path.resolve()), *map(str, places)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        waiting = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}  # two threads that spin stand still on a busy machine
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=waiting)
     if done.returncode != 0:
         raise LifelongError(f"the check before the commit failed, nothing was committed: {done.stderr.strip()[-500:]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))

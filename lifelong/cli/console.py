@@ -1,98 +1,99 @@
-"""What a person sees: a progress bar on a terminal, plain lines elsewhere, tables, or one JSON document."""
+"""What a person or a program sees of a command: tables or one JSON document on stdout, progress on stderr."""
 
-import argparse
 import json
+import math
+import os
 import sys
-import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from lifelong.core.progress import Progress, Silent
 
-from lifelong.core.progress import Progress as Told
-from lifelong.core.progress import Silent
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
 
-SECONDS_BETWEEN_LINES = 10.0
-
-
-def progress_of(options: argparse.Namespace) -> Told:
-    """Who is told about progress: nobody with --quiet, a bar on a terminal, lines elsewhere; always on stderr."""
-    if options.quiet:
-        return Silent()
-    return Bar() if sys.stderr.isatty() else Lines()
+WIDTH_OF_A_FILE = 120
+"""Columns of a table that goes into a file or a pipe, where COLUMNS does not say."""
 
 
-def show(options: argparse.Namespace, document: Any, table: RenderableType) -> int:
-    """Print the document with --json, else the table; 0."""
-    if options.json:
-        print(json.dumps(document, indent=1, allow_nan=False))
-    else:
-        Console().print(table)
-    return 0
+class Console:
+    """Where a command puts its result, and whom it tells what it is doing."""
+
+    def __init__(self, *, json: bool, quiet: bool, bars: bool) -> None:
+        self.json, self.quiet, self.bars = json, quiet, bars
+
+    @cached_property
+    def progress(self) -> Progress:
+        """Nobody with --quiet; a bar on a terminal; lines elsewhere; only what is said with --no-progress."""
+        if self.quiet:
+            return Silent()
+        from lifelong.cli.progress import Bars, Lines, Spoken
+
+        if not self.bars:
+            return Spoken()
+        return Bars() if sys.stderr.isatty() else Lines()
+
+    def show(self, document: Any, *parts: "RenderableType") -> int:
+        """The document with --json, else the parts one under the other; returns 0."""
+        self.close()
+        if self.json:
+            print(json.dumps(_plain(document), indent=1, allow_nan=False))
+            return 0
+        from rich.console import Console as Rich
+
+        in_a_file = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+        rich = Rich(width=WIDTH_OF_A_FILE if in_a_file else None, highlight=False, markup=False, emoji=False)
+        with rich.capture() as drawn:
+            for part in parts:
+                rich.print(part)
+        print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+        return 0
+
+    def close(self) -> None:
+        """Take a bar that is still there away, so that what follows does not stand beside it."""
+        if "progress" in vars(self):
+            self.progress.end()
 
 
-class Bar:
-    """One bar for the stage at hand, with rate and time left; what is said stays above it."""
+def pairs(rows: Mapping[str, str]) -> "Table":
+    """Names on the left, what they are on the right."""
+    from rich.table import Table
+    from rich.text import Text
 
-    def __init__(self) -> None:
-        columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[numbers]}"))
-        self.bars = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
-        self.stage: TaskID | None = None
-        self.began = 0.0
-
-    def start(self, label: str, total: int) -> None:
-        """A new bar."""
-        self.end()
-        self.stage, self.began = self.bars.add_task(label, total=total, numbers=""), time.monotonic()
-        self.bars.start()
-
-    def advance(self, steps: int = 1, **numbers: float) -> None:
-        """Move it."""
-        if self.stage is None:
-            return
-        self.bars.advance(self.stage, steps)
-        rate = self.bars.tasks[-1].completed / max(1e-9, time.monotonic() - self.began)
-        shown = " ".join([f"{rate:.1f}/s", *(f"{k} {v:.3f}" for k, v in numbers.items())])
-        self.bars.update(self.stage, numbers=shown)
-
-    def end(self) -> None:
-        """Take it away."""
-        if self.stage is not None:
-            self.bars.stop()
-            self.bars.remove_task(self.stage)
-            self.stage = None
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        self.bars.console.print(text, highlight=False, markup=False)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(Text(_clean(name)), Text(_clean(value)))
+    return table
 
 
-class Lines:
-    """A line for everything said, and one every few seconds of a long stage."""
+def columns(heads: Sequence[str], lines: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> "Table":
+    """A plain table; the columns called in `numbers` are set to the right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
 
-    def __init__(self) -> None:
-        self.label, self.total, self.done = "", 0, 0
-        self.began = self.told = time.monotonic()
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for head in heads:
+        table.add_column(head, justify="right" if head in numbers else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(_clean(cell)) for cell in line))
+    return table
 
-    def start(self, label: str, total: int) -> None:
-        """A new stage."""
-        self.label, self.total, self.done = label, total, 0
-        self.began = self.told = time.monotonic()
 
-    def advance(self, steps: int = 1, **numbers: float) -> None:
-        """A line, if the last one is long enough ago."""
-        self.done += steps
-        now = time.monotonic()
-        if now - self.told < SECONDS_BETWEEN_LINES:
-            return
-        self.told, rate = now, self.done / (now - self.began)
-        left = max(0.0, (self.total - self.done) / rate)
-        shown = " ".join(f"{k} {v:.3f}" for k, v in numbers.items())
-        self.say(f"{self.label}: {self.done}/{self.total}, {rate:.1f}/s, {left:.0f} s left {shown}".rstrip())
+def _clean(text: str) -> str:
+    from lifelong.reports.format import clean
 
-    def end(self) -> None:
-        """Nothing to take away."""
+    return clean(text)
 
-    def say(self, text: str) -> None:
-        """The line."""
-        print(text, file=sys.stderr, flush=True)
+
+def _plain(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: null says that there is no number."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

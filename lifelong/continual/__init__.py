@@ -1,0 +1,1 @@
+"""How tasks share one encoder: the bank, views on it, overlays, and the strategies that let a task grow."""

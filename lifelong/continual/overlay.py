@@ -42,7 +42,7 @@ class Overlay:
 
     def _overlaid(self, name: str) -> Tensor:
         theta = self.theta[name]
-        if name in self.view.private or len(theta) == len(self.frozen[name]) and bool(self.claims[name].all()):
+        if name in self.view.private or (len(theta) == len(self.frozen[name]) and bool(self.claims[name].all())):
             return theta
         if name in self.bank.tables:
             return torch.cat([self.frozen[name][: len(self.frozen[name]) - len(theta)], theta])

@@ -8,13 +8,15 @@ from torch import Tensor
 
 from lifelong.continual.bank import FREE, Bank, owned_by, private_values
 from lifelong.continual.view import ITEM_TABLE, View, render
-from lifelong.core.errors import CapacityError
+from lifelong.core.errors import CapacityError, ConfigError
 
 
 class Initial(Protocol):
     """Gives fresh random values of the trunk, by parameter name."""
 
-    def __call__(self, rows: int) -> dict[str, Tensor]: ...
+    def __call__(self, rows: int) -> dict[str, Tensor]:
+        """Values for an item table of so many rows."""
+        ...
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Site:
         What a child claims starts at 0, so before its first step it computes exactly what its parent computes; the root
         starts from random values.
         """
+        self._need_shared_parent()
         view = self._view()
         start = self.initial(self.rows) if self.parent is None else None
         for name in self.bank.prunable if start else self._free_names():
@@ -56,6 +59,8 @@ class Site:
     def read_only(self) -> View:
         """See exactly what the parent sees (and own the rows of items that the task brings); nothing else is trained."""
         self._need_parent("reads its parent's weights")
+        if self.new_rows:
+            self._need_shared_parent()
         self._claim_rows()
         return self._view()
 
@@ -78,6 +83,7 @@ class Site:
 
     def share(self) -> View:
         """The parent's own weights and norms, unprotected: what is trained goes back into them by write_back()."""
+        self._need_shared_parent()
         view = self.copy()
         view.alone = False
         return view
@@ -162,9 +168,16 @@ class Site:
         assert self.parent is not None
         return render(self.bank, self.parent, self.names)
 
+    def _need_shared_parent(self) -> None:
+        if self.parent is not None and self.parent.detached:
+            raise ConfigError(
+                "the parent is a private copy (finetune or scratch), so there is nothing shared to grow in; name another "
+                "parent, or use finetune or probe on this one"
+            )
+
     def _need_parent(self, why: str) -> None:
         if self.parent is None:
-            raise CapacityError(f"a model's first task has no parent, and this strategy {why}: use conure or scratch")
+            raise ConfigError(f"a model's first task has no parent, and this strategy {why}: use conure or scratch")
 
 
 def _put_private(view: View, name: str, value: Tensor) -> None:

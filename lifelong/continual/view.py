@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from lifelong.continual.bank import Bank
+from lifelong.continual.parts.base import Part
 
 
 @dataclass
@@ -20,7 +21,7 @@ class View:
     parent: "View | None"
     rows: int
     private: dict[str, Tensor] = field(default_factory=dict)
-    parts: dict[str, nn.Module] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
     alone: bool = False
 
     @property
@@ -33,6 +34,11 @@ class View:
     def line(self) -> list[int]:
         """The owners from the root down to this task, whether it reads their weights or not."""
         return [*(self.parent.line if self.parent else []), self.owner]
+
+    @property
+    def detached(self) -> bool:
+        """Whether it, or one of its parents, stands on a private copy and not on the bank."""
+        return self.alone or (self.parent is not None and self.parent.detached)
 
     def private_value(self, name: str) -> Tensor | None:
         """The nearest private tensor of that name, up the line of parents."""

@@ -16,4 +16,5 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     wanted = ((_M_MMAP_THRESHOLD, 2**30), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 2**26))
-    return all([mallopt(option, value) for option, value in wanted])
+    taken = [mallopt(option, value) for option, value in wanted]  # all of them, whatever the first one says
+    return all(taken)

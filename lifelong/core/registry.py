@@ -54,9 +54,9 @@ def find(kind: str, name: str, *, outside: bool = True) -> type[Any]:
     package, base_name = PACKAGES[kind]
     base = getattr(importlib.import_module(f"{package}.base"), base_name)
     if ":" in name:
-        module = name.partition(":")[0]
-        if not outside and module not in sys.modules:
-            raise ConfigError(f"{kind}: this model uses {name!r}; `import {module}` before you open it, if you trust it")
+        home = name.partition(":")[0]
+        if not outside and home not in sys.modules:
+            raise ConfigError(f"{kind}: this model uses {name!r}; `import {home}` before you open it, if you trust it")
         return _find_outside(kind, name, base)
     if name not in names(kind):
         raise ConfigError(f"{kind}: there is no {name!r}{suggest(name, names(kind))}")

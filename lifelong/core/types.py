@@ -72,8 +72,10 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
         negatives = self.negatives and Negatives(*(t.to(device) for t in vars(self.negatives).values()))
-        points = (t.to(device, non_blocking=True) for t in (self.rows_N, self.positions_N, self.targets_N))
-        return Batch(self.history.to(device), *points, negatives)
+        rows_N, positions_N, targets_N = (
+            t.to(device, non_blocking=True) for t in (self.rows_N, self.positions_N, self.targets_N)
+        )
+        return Batch(self.history.to(device), rows_N, positions_N, targets_N, negatives)
 
 
 @dataclass(frozen=True)

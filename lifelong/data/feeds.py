@@ -66,7 +66,12 @@ class EventFeed:
         return np.maximum(starts_W, begin_U[user_W]), ends_W
 
     def _batch(
-        self, starts_B: np.ndarray, ends_B: np.ndarray, first_B: np.ndarray, last_B: np.ndarray, random: np.random.Generator
+        self,
+        starts_B: np.ndarray,
+        ends_B: np.ndarray,
+        first_B: np.ndarray,
+        last_B: np.ndarray,
+        random: np.random.Generator,
     ) -> Batch:
         counts_B, length = last_B - first_B, int((ends_B - starts_B).max())
         rows_N = np.repeat(np.arange(len(starts_B)), counts_B)
@@ -107,7 +112,9 @@ class LabelFeed:
         shortest_N = np.minimum(points.ends_N, starts_N + self.length)
         ends_N = random.integers(shortest_N, points.ends_N + 1)
         cropped = Points(points.users_N, ends_N, points.targets_N)
-        yield from _last_position_batches(self.sequences, cropped, self.length, self.batch_size, random.permutation(len(picked_N)))
+        yield from _last_position_batches(
+            self.sequences, cropped, self.length, self.batch_size, random.permutation(len(picked_N))
+        )
 
     def batches_per_epoch(self) -> int:
         """How many batches an epoch has."""

@@ -37,8 +37,8 @@ def gather(source: Source) -> Gathered:
     events of a user are sorted by time, then tie, and those that are equal in both keep their order.
     """
     events, rows_read, dropped = _read(source)
-    user_ids, user_E = _numbered(events["user"])
-    item_ids, item_E = _numbered(events["item"])
+    user_ids, user_E = numbered(events["user"])
+    item_ids, item_E = numbered(events["item"])
     time_E = events["time"].to_numpy()
     kept_E, reasons = _kept(user_E, item_E, time_E, source.config)
     report = DropReport(rows_read, int(kept_E.sum()), {r: n for r, n in (dropped + Counter(reasons)).items() if n})
@@ -69,21 +69,26 @@ def _read(source: Source) -> tuple[pa.Table, int, Counter[str]]:
         rows_read += batch.rows_read
         dropped.update(batch.dropped)
         if len(batch.table):
-            tables.append(_encoded(batch))
+            tables.append(encoded(batch))
     if not tables:
         why = ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or "there are no rows"
         raise DataError(f"{source.name}: no event is left of {rows_read} rows: {why}")
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks(), rows_read, dropped
+    return joined(tables), rows_read, dropped
 
 
-def _encoded(batch: EventBatch) -> pa.Table:
+def joined(tables: list[pa.Table]) -> pa.Table:
+    """The tables below each other in one chunk, with one dictionary a column."""
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
+def encoded(batch: EventBatch) -> pa.Table:
     """Columns in one order, the strings of them as dictionaries."""
     columns = [c for c in ("user", "item", "time", "tie", "channel") if c in batch.table.column_names]
     found = {c: batch.table[c].combine_chunks() for c in columns}
     return pa.table({c: a.dictionary_encode() if pa.types.is_string(a.type) else a for c, a in found.items()})
 
 
-def _numbered(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+def numbered(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     """The distinct ids, sorted, and the place of each row's id among them (int32)."""
     encoded = column.chunk(0)
     by_id = pc.sort_indices(encoded.dictionary)
@@ -150,7 +155,7 @@ def _compact(ids: pa.Array, place_E: np.ndarray) -> tuple[pa.Array, np.ndarray]:
 def _channels(events: pa.Table, order_E: np.ndarray, source: Source) -> tuple[list[str], np.ndarray | None]:
     if "channel" not in events.column_names:
         return [], None
-    names, channel_E = _numbered(events["channel"])
+    names, channel_E = numbered(events["channel"])
     if len(names) > MAX_CHANNELS:
         raise DataError(f"{source.name}: {len(names)} kinds of events (channel), at most {MAX_CHANNELS} are possible")
     return names.to_pylist(), channel_E[order_E].astype(np.int8)

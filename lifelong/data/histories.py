@@ -1,5 +1,6 @@
 """Histories of the users of an event file, for asking a model."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,6 @@ def read_histories(
     items = events["item"].combine_chunks().take(pa.array(order_E)).to_pylist()
     bounds = np.searchsorted(user_E[order_E], np.arange(len(users.dictionary) + 1)).tolist()
     names = users.dictionary.to_pylist()
-    histories = [items[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    histories = [items[start:end] for start, end in pairwise(bounds)]
     by_name = sorted(range(len(names)), key=names.__getitem__)
     return [names[n] for n in by_name], [histories[n] for n in by_name]

@@ -29,7 +29,9 @@ class NegativeSampler:
         share = 1.0 if total == 0 else self.uniform
         q_C = share / len(popular_C) + (1 - share) * popular_C / max(total, 1.0)
         object.__setattr__(self, "_cumulative_C", np.cumsum(q_C))
-        object.__setattr__(self, "_log_expected_C", torch.from_numpy(np.log(np.maximum(self.count * q_C, 1e-30))).float())
+        object.__setattr__(
+            self, "_log_expected_C", torch.from_numpy(np.log(np.maximum(self.count * q_C, 1e-30))).float()
+        )
 
     def draw(self, random: np.random.Generator) -> Negatives:
         """One set for a whole batch."""

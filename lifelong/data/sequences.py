@@ -43,7 +43,9 @@ class Points:
         return Points(self.users_N[keep_N], self.ends_N[keep_N], self.targets_N[keep_N])
 
 
-def known_sequences(offsets_U1: np.ndarray, items_E: np.ndarray, row_of_item_V: np.ndarray) -> tuple[Sequences, np.ndarray]:
+def known_sequences(
+    offsets_U1: np.ndarray, items_E: np.ndarray, row_of_item_V: np.ndarray
+) -> tuple[Sequences, np.ndarray]:
     """The events whose item has a row, and for each original event how many kept ones lie before it (E + 1, int64).
 
     Events of other items are left out, so that a history of unknown items is the same as an empty one.

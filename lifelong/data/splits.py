@@ -53,10 +53,7 @@ def event_parts(split: Split, users_N: np.ndarray, times_N: np.ndarray, held_out
     time: training before the first cut; the case of a user is its first target on or after a cut. leave_one_out: the last is
     the test case, the one before it the validation case. Training events of held-out users are UNUSED.
     """
-    if split.name == "time":
-        parts_N = _by_time(split, users_N, times_N)
-    else:
-        parts_N = _leave_one_out(users_N)
+    parts_N = _by_time(split, users_N, times_N) if split.name == "time" else _leave_one_out(users_N)
     parts_N[(parts_N == TRAIN) & held_out_U[users_N]] = UNUSED
     return parts_N
 
@@ -101,4 +98,3 @@ def _hash(ids: pa.Array | pa.ChunkedArray, salt: str) -> np.ndarray:
             mixed_U = (hash_U ^ bytes_UC[:, column].astype(np.uint64)) * _FNV_PRIME
             hash_U = np.where(column < lengths_U, mixed_U, hash_U)
         return splitmix(hash_U)
-

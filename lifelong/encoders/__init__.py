@@ -1,0 +1,1 @@
+"""From item vectors to states; one file an encoder."""

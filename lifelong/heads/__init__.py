@@ -1,0 +1,1 @@
+"""From user vectors to scores; one file a head."""

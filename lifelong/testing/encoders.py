@@ -243,7 +243,7 @@ def seasoned(make: Make) -> Encoder:
     encoder = make(WIDTH, LENGTH).eval()
     with torch.no_grad():
         for parameter in encoder.parameters():
-            parameter += (0.3 if parameter.dim() < 2 else 0.05) * torch.randn_like(parameter)
+            parameter.add_(torch.randn_like(parameter), alpha=0.3 if parameter.dim() < 2 else 0.05)
     return encoder
 
 

@@ -85,7 +85,7 @@ class World:
         return tensors_hash(render(self.bank, view, self.names))
 
 
-class _states:  # noqa: N801 - stands where TaskNet.forward expects an objective
+class _states:
     @staticmethod
     def loss(net: TaskNet, history: History) -> Tensor:
         return net.states(history)
@@ -124,7 +124,9 @@ def check_owners(strategy: Strategy) -> None:
     world.grow(strategy, world.views[0])
     for name, owners in world.bank.owners.items():
         sealed = before[name] != FREE
-        assert torch.equal(owners[: len(before[name])][sealed], before[name][sealed]), f"{name}: sealed weights changed hands"
+        assert torch.equal(owners[: len(before[name])][sealed], before[name][sealed]), (
+            f"{name}: sealed weights changed hands"
+        )
         if name not in world.bank.tables:
             assert not world.bank.values[name][owners == FREE].any(), f"{name}: a free weight is not zero"
 

@@ -9,7 +9,7 @@ from lifelong.continual.phase import Phase
 from lifelong.continual.strategies.base import Strategy
 from lifelong.continual.strategies.conure import Conure
 from lifelong.core import registry
-from lifelong.core.errors import CapacityError
+from lifelong.core.errors import CapacityError, ConfigError
 from lifelong.testing import strategies as contract
 
 
@@ -76,7 +76,6 @@ class Careless(Conure):
         (InPlace, contract.check_isolation),
         (Mislabelled, contract.check_isolation),
         (Careless, contract.check_owners),
-        (InPlace, contract.check_isolation),
     ],
 )
 def test_a_broken_strategy_is_caught(broken, check):
@@ -146,3 +145,17 @@ def test_a_row_block_belongs_to_the_task_that_brought_it():
     assert owners.tolist() == [1] * contract.ROWS + [2] * 3
     assert view.rows == contract.ROWS + 3
     assert len(contract.render(world.bank, world.views[0], ["items.weight"])["items.weight"]) == contract.ROWS
+
+
+@pytest.mark.parametrize(("name", "new_rows"), [("conure", 0), ("sequential", 0), ("probe", 2)])
+def test_nothing_shared_grows_on_a_private_copy(name, new_rows):
+    world = contract.grown(contract.make("finetune"), 1)
+    with pytest.raises(ConfigError, match="private copy"):
+        world.grow(contract.make(name), world.views[-1], new_rows)
+
+
+@pytest.mark.parametrize("name", ["finetune", "probe"])
+def test_a_private_copy_can_be_a_parent(name):
+    world = contract.grown(contract.make("finetune"), 1)
+    child = world.grow(contract.make(name), world.views[-1], train=False)
+    assert torch.equal(world.states(child), world.states(world.views[-2]))

@@ -24,7 +24,7 @@ def born(tmp_path_factory, cache):
     return path
 
 
-@pytest.fixture()
+@pytest.fixture
 def living(born, tmp_path, cache):
     """A fresh copy of it, open."""
     shutil.copytree(born, tmp_path / "model")

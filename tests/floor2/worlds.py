@@ -37,5 +37,9 @@ def cross(number=1, **changes):
 
 def wider(number=1, **changes):
     """Reads items of another domain, too, which get rows of their own."""
-    data = {"dataset": DATA, "inputs": {"domain": ["domain_0", f"domain_{number}"]}, "targets": {"domain": f"domain_{number}"}}
+    data = {
+        "dataset": DATA,
+        "inputs": {"domain": ["domain_0", f"domain_{number}"]},
+        "targets": {"domain": f"domain_{number}"},
+    }
     return cross(number, name=f"wider_{number}", data=data, **changes)

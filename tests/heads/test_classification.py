@@ -30,7 +30,7 @@ def test_loss_is_cross_entropy():
 def test_balanced_weighs_every_class_the_same():
     made = head(dropout=0.0, weighting="balanced")
     losses = F.cross_entropy(made.output(USERS), TARGETS, reduction="none")
-    expected = torch.stack([losses[TARGETS == c].mean() for c in range(3)]).mean()
+    expected = torch.stack([losses[c == TARGETS].mean() for c in range(3)]).mean()
     assert made.loss(USERS, TARGETS, torch.empty(0), None) == pytest.approx(expected.item(), rel=1e-6)
 
 

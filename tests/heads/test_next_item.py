@@ -59,10 +59,14 @@ def test_sampled_softmax_with_logq_tends_to_the_full_one_and_without_it_does_not
 def test_a_negative_that_is_the_target_does_not_count_twice():
     made, targets = head(torch.arange(2, 8)), torch.tensor([1])
     sampler = NegativeSampler(np.array([0, 1, 0, 0, 0, 0]), count=3, uniform=0.0)
-    assert made.loss(USERS[:1], targets, TABLE, sampler.draw(np.random.default_rng(0))).item() == pytest.approx(0.0, abs=1e-6)
+    assert made.loss(USERS[:1], targets, TABLE, sampler.draw(np.random.default_rng(0))).item() == pytest.approx(
+        0.0, abs=1e-6
+    )
 
 
 def test_ranks_count_ties_and_nan_against_the_model():
-    scores = torch.tensor([[1.0, 2.0, 2.0], [0.0, 0.0, 0.0], [3.0, 1.0, 2.0], [float("nan"), 1.0, 2.0], [1.0, float("nan"), 0.0]])
+    scores = torch.tensor(
+        [[1.0, 2.0, 2.0], [0.0, 0.0, 0.0], [3.0, 1.0, 2.0], [float("nan"), 1.0, 2.0], [1.0, float("nan"), 0.0]]
+    )
     ranks = head().outcome(scores, torch.tensor([1, 0, 0, 0, 0])).ranks_N
     assert ranks.tolist() == [2, 3, 1, 3, 2]

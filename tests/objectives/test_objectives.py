@@ -23,7 +23,9 @@ class Net:
         return (users_ND[:, 0] * targets_N).mean()
 
 
-BATCH = Batch(History(torch.tensor([[0, 1, 2], [3, 4, 5]])), *(torch.tensor(v) for v in ([0, 1, 1], [2, 0, 2], [1, 1, 0])))
+BATCH = Batch(
+    History(torch.tensor([[0, 1, 2], [3, 4, 5]])), *(torch.tensor(v) for v in ([0, 1, 1], [2, 0, 2], [1, 1, 0]))
+)
 
 
 @pytest.mark.parametrize("name", registry.names("objectives"))

@@ -1,64 +1,84 @@
-"""data check, data prepare: what an event file holds, and getting a data set ready."""
+"""data check, data prepare: what an event file holds, and a data set made ready."""
 
 import argparse
+from typing import TYPE_CHECKING, Any
 
 from lifelong.cli.columns import COLUMNS, columns_of
-from lifelong.cli.console import progress_of, show
+from lifelong.cli.console import Console, pairs
 from lifelong.cli.parser import Command, argument
-from lifelong.core.errors import UsageError
+from lifelong.reports.format import count
+
+if TYPE_CHECKING:
+    from lifelong.data.prepare import Prepared
+
+TITLE = "data"
 
 
-def data(options: argparse.Namespace) -> int:
-    """Check an event file, or prepare a data set."""
-    return check(options) if options.action == "check" else prepare(options)
-
-
-def check(options: argparse.Namespace) -> int:
-    """Say what was understood of a file, what would be dropped and why; nothing is changed."""
-    from lifelong.cli.tables import pairs
+def check(options: argparse.Namespace, console: Console) -> int:
+    """What was understood of a file, and what would be left out of it and why; nothing is changed."""
     from lifelong.data.check import check as check_file
 
-    report = check_file(options.what, columns_of(options), format=options.format, delimiter=options.delimiter)
-    return show(options, report.as_dict(), pairs(dict(report.lines())))
+    report = check_file(options.file, columns_of(options), format=options.format, delimiter=options.delimiter)
+    return console.show(report.as_dict(), pairs(dict(report.lines())))
 
 
-def prepare(options: argparse.Namespace) -> int:
-    """Prepare the data set of a task file, or one named by itself."""
-    from lifelong.cli.tables import pairs
+def prepare(options: argparse.Namespace, console: Console) -> int:
+    """The data set of a task file, or one named by itself, sorted and kept for the next time."""
     from lifelong.data.prepare import prepare as prepare_source
     from lifelong.living import make_source
     from lifelong.task import Task
 
-    if options.format or options.delimiter:
-        raise UsageError("data prepare takes a task's YAML file or a data set's name; --format goes with data check")
-    spec = Task.read(options.what).data.dataset if options.what.endswith((".yaml", ".yml")) else options.what
-    prepared = prepare_source(make_source(spec, "data prepare"), say=progress_of(options).say)
-    report = prepared.report
-    document = {
+    is_file = options.source.endswith((".yaml", ".yml"))
+    spec = Task.read(options.source).data.dataset if is_file else options.source
+    prepared = prepare_source(make_source(spec, options.source), say=console.progress.say)
+    return console.show(_described(prepared), pairs(_rows(prepared)))
+
+
+def _described(prepared: "Prepared") -> dict[str, Any]:
+    return {
         "name": prepared.name,
+        "key": prepared.key,
         "folder": str(prepared.folder),
         "users": len(prepared.users),
         "items": len(prepared.items),
-        "rows_read": report.rows_read,
-        "rows_used": report.rows_used,
-        "dropped": dict(report.dropped),
+        "events": len(prepared.items_E),
+        "rows_read": prepared.report.rows_read,
+        "dropped": dict(prepared.report.dropped),
+        "labels": prepared.users.column_names[1:],
+        "item_fields": prepared.items.column_names[1:],
         "notice": prepared.notice,
     }
-    shown = {k: f"{v:,}" if isinstance(v, int) else str(v) for k, v in document.items() if k != "dropped"}
-    shown |= {f"dropped: {reason}": f"{n:,}" for reason, n in report.dropped.items()}
-    return show(options, document, pairs(shown))
+
+
+def _rows(prepared: "Prepared") -> dict[str, str]:
+    told = _described(prepared)
+    rows = {"data set": told["name"]}
+    rows |= {name: count(told[name]) for name in ("users", "items", "events")}
+    rows["rows read"] = count(told["rows_read"])
+    rows |= {f"  left out {n}": reason for reason, n in ((r, count(n)) for r, n in told["dropped"].items())}
+    rows["labels"] = ", ".join(told["labels"]) or "none"
+    rows["item fields"] = ", ".join(told["item_fields"]) or "none"
+    rows["kept in"] = told["folder"]
+    return rows | ({"notice": told["notice"]} if told["notice"] else {})
 
 
 COMMANDS = [
     Command(
-        "data",
-        "check an event file (what is understood, what would be dropped), or prepare a data set",
+        "data check",
+        "say what is understood of an event file, and what would be left out",
         "lifelong data check purchases.csv --user-col customer --item-col sku --time-col bought_at",
-        data,
+        check,
+        [argument("file", metavar="FILE", help="a csv, tsv, jsonl or parquet file"), *COLUMNS],
+    ),
+    Command(
+        "data prepare",
+        "sort a data set and keep it for the next time",
+        "lifelong data prepare complete_journey",
+        prepare,
         [
-            argument("action", choices=["check", "prepare"], help="check FILE | prepare TASK.yaml or DATASET"),
-            argument("what", help="an event file, a task's YAML file, or a data set's name"),
-            *COLUMNS,
+            argument(
+                "source", metavar="DATASET", help="name of a data set (`lifelong list datasets`), or a task's YAML file"
+            )
         ],
-    )
+    ),
 ]

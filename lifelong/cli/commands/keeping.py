@@ -1,55 +1,91 @@
-"""log, rollback: the versions of a model."""
+"""log, verify, rollback: the versions of a model."""
 
 import argparse
 import time
+from typing import TYPE_CHECKING, Any
 
-from lifelong.cli.console import show
+from lifelong.cli.console import Console, columns, pairs
 from lifelong.cli.parser import Command, argument
+from lifelong.reports.format import count
+
+if TYPE_CHECKING:
+    from lifelong.store.store import Version
+    from lifelong.verification import Check
+
+TITLE = "keep it"
+MODEL = argument("model", metavar="MODEL", help="folder of the model")
 
 
-def log(options: argparse.Namespace) -> int:
-    """List the versions, oldest first."""
-    from lifelong.cli.tables import rows
+def log(options: argparse.Namespace, console: Console) -> int:
+    """Every version, oldest first."""
     from lifelong.store.store import Store
 
-    versions = [
-        {
-            "version": v.number,
-            "sha256": v.sha256,
-            "op": v.op,
-            "created": time.strftime("%Y-%m-%d %H:%M", time.gmtime(v.created)),
-            "tasks": list(v.body["order"]),
-        }
-        for v in Store.open(options.model).log()
-    ]
-    lines = [[str(v["version"]), str(v["sha256"])[:12], str(v["op"]), str(v["created"]), ", ".join(v["tasks"])] for v in versions]
-    return show(options, versions, rows(("version", "sha256", "what", "when (UTC)", "tasks"), lines))
+    entries = [_entry(version) for version in Store.open(options.model).log()]
+    lines = [(str(e["version"]), e["created"], e["op"], ", ".join(e["tasks"]), e["sha256"][:12]) for e in entries]
+    return console.show(entries, columns(("version", "made", "by", "tasks", "hash"), lines, ("version",)))
 
 
-def rollback(options: argparse.Namespace) -> int:
-    """Make an older version the state again, as a new version; nothing is deleted."""
-    from lifelong.cli.tables import pairs
+def _entry(version: "Version") -> dict[str, Any]:
+    made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(version.created))
+    tasks = version.body.get("order") or list(version.body["tasks"])
+    return {"version": version.number, "created": made, "op": version.op, "tasks": tasks, "sha256": version.sha256}
+
+
+def verify(options: argparse.Namespace, console: Console) -> int:
+    """Check every file, and that every task still gives the bits it was sealed with; 1 where something is wrong."""
+    from lifelong.store.store import Store
+    from lifelong.verification import Check, check_version
+
+    store = Store.open(options.model)
+    files = store.verify()
+    if files.problems:  # then there may be no version that can be opened
+        problems = [f"{problem.file}: {problem.reason}" for problem in files.problems]
+        check = Check(False, max(store.numbers(), default=0), {"files": files.checked}, problems)
+    else:
+        version = store.newest() if options.version is None else store.version(options.version)
+        check = check_version(store, version, files)
+    console.show(check.as_dict(), pairs(_findings(check)))
+    return 0 if check.ok else 1
+
+
+def _findings(check: "Check") -> dict[str, str]:
+    rows = {
+        "version": str(check.version),
+        "checked": ", ".join(f"{count(n)} {what}" for what, n in check.checked.items()),
+        "result": "every bit is what it was" if check.ok else f"{len(check.problems)} problems",
+    }
+    if not check.same_stack:
+        result = f"answers differ by at most {check.difference:.1e}, within the bounds" if check.ok else rows["result"]
+        rows |= {"stack": "not the one of the sealing, so bits may differ", "result": result}
+    return rows | {f"problem {n}": problem for n, problem in enumerate(check.problems, 1)}
+
+
+def rollback(options: argparse.Namespace, console: Console) -> int:
+    """Make an older version the newest; the versions between stay readable."""
     from lifelong.store.store import Store
 
-    version = Store.open(options.model).rollback(options.to, int(time.time()))
-    document = {"version": version.number, "sha256": version.sha256, "like": options.to, "tasks": list(version.body["order"])}
-    rows = {"version": f"{version.number}, with the content of version {options.to}", "tasks": ", ".join(document["tasks"])}
-    return show(options, document, pairs(rows))
+    store = Store.open(options.model)
+    with store.writing():
+        version = store.rollback(options.to, int(time.time()))
+    entry = _entry(version)
+    said = f"version {version.number} is version {options.to} again, with {', '.join(entry['tasks'])}"
+    return console.show(entry, said)
 
 
 COMMANDS = [
+    Command("log", "list the versions of a model", "lifelong log checkpoints/shop", log, [MODEL]),
     Command(
-        "log",
-        "list the versions of a model",
-        "lifelong log checkpoints/shop",
-        log,
-        [argument("model", help="folder of the model")],
+        "verify",
+        "check every file and every bit that earlier tasks answer",
+        "lifelong verify checkpoints/shop && echo untouched",
+        verify,
+        [MODEL, argument("--version", type=int, metavar="N", help="an older version (default: the newest)")],
     ),
     Command(
         "rollback",
-        "make an older version the state again (as a new version: nothing is lost)",
+        "make an older version the newest; nothing is lost",
         "lifelong rollback checkpoints/shop 3",
         rollback,
-        [argument("model", help="folder of the model"), argument("to", type=int, help="number of the version")],
+        [MODEL, argument("to", metavar="TO", type=int, help="number of the version to go back to")],
     ),
 ]

@@ -1,64 +1,83 @@
-"""evaluate, verify: how good a model is, and whether it still is what it was."""
+"""evaluate, forgetting: how good the tasks are, and what they lose."""
 
 import argparse
+from pathlib import Path
 
-from lifelong.cli.console import progress_of, show
+from lifelong.cli.commands.growing import SEED, SETTINGS
+from lifelong.cli.console import Console
 from lifelong.cli.parser import Command, argument
+from lifelong.core.errors import UsageError
+
+TITLE = "measure"
 
 
-def evaluate(options: argparse.Namespace) -> int:
-    """Measure tasks on their own test cases."""
+def evaluate(options: argparse.Namespace, console: Console) -> int:
+    """Measure tasks on their own held-out cases."""
     from lifelong.living import LivingModel
     from lifelong.reports.tables import evaluation_table
 
     model = LivingModel.open(options.model, options.version)
-    measured = model.evaluate(options.tasks or None, part=options.part, seed=options.seed, progress=progress_of(options))
-    document = {name: {spec: vars(m) for spec, m in by_metric.items()} for name, by_metric in measured.items()}
-    return show(options, document, evaluation_table({name: {"model": row} for name, row in document.items()}))
+    measured = model.evaluate(options.tasks or None, part=options.part, seed=options.seed, progress=console.progress)
+    document = {
+        task: {metric: vars(measure) for metric, measure in by_metric.items()} for task, by_metric in measured.items()
+    }
+    return console.show(document, evaluation_table({task: {"model": values} for task, values in document.items()}))
 
 
-def verify(options: argparse.Namespace) -> int:
-    """Check every file, and every task against its golden probes; 1 where something differs."""
-    from lifelong.cli.tables import pairs
-    from lifelong.living import LivingModel
-    from lifelong.store.store import Store
-    from lifelong.verification import Check
+def forgetting(options: argparse.Namespace, console: Console) -> int:
+    """Learn the same tasks under several strategies and measure what each forgets."""
+    out = Path(options.out)
+    if (out / "forgetting.json").exists() and not options.force:
+        raise UsageError(f"{out}: holds a finished run; choose another folder, or start over with --force")
+    from lifelong.forgetting import run_forgetting
+    from lifelong.reports.tables import forgetting_table
 
-    files = Store.open(options.model).verify()
-    if files.problems:
-        check = Check(False, 0, {"files": files.checked}, [f"{p.file}: {p.reason}" for p in files.problems])
-    else:
-        check = LivingModel.open(options.model, options.version).verify()
-    checked = ", ".join(f"{n:,} {what}" for what, n in check.checked.items())
-    rows = {"verdict": "every bit is as it was sealed" if check.ok else "NOT as it was sealed", "checked": checked}
-    if not check.same_stack:
-        rows["stack"] = f"not the one it was sealed on; answers differ by at most {check.difference:.1e}"
-    rows |= {f"problem {n + 1}": problem for n, problem in enumerate(check.problems)}
-    show(options, check.as_dict(), pairs(rows))
-    return 0 if check.ok else 1
+    document = run_forgetting(
+        options.tasks,
+        [name.strip() for name in options.strategies.split(",") if name.strip()],
+        out,
+        seed=options.seed,
+        settings=options.settings,
+        progress=console.progress,
+        force=options.force,
+    )
+    return console.show(document, forgetting_table(document), "", f"report: {out / 'report.html'}")
 
-
-VERSION = argument("--version", type=int, help="an older version instead of the newest")
 
 COMMANDS = [
     Command(
         "evaluate",
-        "measure tasks on their test cases, with 95 %% intervals",
-        "lifelong evaluate checkpoints/shop next_product kids --json",
+        "measure tasks on cases that nothing was trained on",
+        "lifelong evaluate checkpoints/shop kids age --part test",
         evaluate,
         [
-            argument("model", help="folder of the model"),
-            argument("tasks", nargs="*", help="tasks (default: all)"),
-            argument("--part", choices=["valid", "test"], default="test", help="which cases (default: test)"),
-            argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)"),
-            VERSION,
+            argument("model", metavar="MODEL", help="folder of the model"),
+            argument("tasks", metavar="TASK", nargs="*", help="names of tasks (default: all)"),
+            argument("--part", choices=("test", "valid"), default="test", help="which cases: test (default) or valid"),
+            argument("--version", type=int, metavar="N", help="an older version (default: the newest)"),
+            argument("--seed", type=int, default=0, help="of the resampling behind the intervals (default: 0)"),
         ],
     ),
     Command(
-        "verify",
-        "check every file, and that every task answers with the bits it was sealed with",
-        "lifelong verify checkpoints/shop",
-        verify,
-        [argument("model", help="folder of the model"), VERSION],
+        "forgetting",
+        "learn tasks in order under several strategies, report what each forgets",
+        "lifelong forgetting tasks/complete_journey/{next_product,kids,age}.yaml \\\n"
+        "    --strategies conure,sequential --out runs/first",
+        forgetting,
+        [
+            argument("tasks", metavar="TASK.yaml", nargs="+", help="in the order of learning; the first is pretrained"),
+            argument(
+                "--strategies",
+                default="conure,sequential",
+                metavar="A,B",
+                help="names with commas (default: conure,sequential)",
+            ),
+            argument(
+                "--out", required=True, metavar="DIR", help="gets report.html, forgetting.json, .csv and the models"
+            ),
+            argument("--force", action="store_true", help="start over where the folder holds a run"),
+            SETTINGS,
+            SEED,
+        ],
     ),
 ]

@@ -1,0 +1,1 @@
+"""What a task may put into a slot; one file each."""

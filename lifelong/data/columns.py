@@ -1,0 +1,53 @@
+"""Which column of a file is the user, the item, the time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lifelong.core.config import suggest
+from lifelong.core.errors import DataError
+
+ROLES = ("user", "item", "time", "tie", "channel")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """The names that a file's columns have."""
+
+    user: str = "user"
+    """Column of the user's id."""
+    item: str = "item"
+    """Column of the item's id, or of the list of them where a row is a user."""
+    time: str | None = "time"
+    """Column of the time; null to take the order of the file."""
+    tie: str | None = None
+    """Column of whole numbers that order events of equal time; left out: the order of the file."""
+    channel: str | None = None
+    """Column that says what kind of event it is, such as click or like."""
+    time_unit: Literal["auto", "seconds", "milliseconds", "microseconds", "nanoseconds"] = "auto"
+    """Unit of a time given as a number; auto tells it by its size."""
+
+    def find(self, names: Sequence[str], label: str) -> dict[str, str]:
+        """Role -> column, for those that are asked for. Raises DataError where one is missing or stands twice."""
+        found: dict[str, str] = {}
+        for role in ROLES:
+            name = getattr(self, role)
+            if name is None:
+                continue
+            if name not in names:
+                raise DataError(f"{label}: there is no column {name!r}{suggest(name, names)}; {_way_out(role)}")
+            if list(names).count(name) > 1:
+                raise DataError(f"{label}: column {name!r} stands {list(names).count(name)} times; rename all but one")
+            if name in found.values():
+                raise DataError(f"{label}: column {name!r} cannot be both {_role_of(found, name)} and {role}")
+            found[role] = name
+        return found
+
+
+def _way_out(role: str) -> str:
+    way = f"say which one is the {role} with columns.{role}"
+    return f"{way}, or columns.time: null for the order of the file" if role == "time" else way
+
+
+def _role_of(found: dict[str, str], name: str) -> str:
+    return next(role for role, n in found.items() if n == name)

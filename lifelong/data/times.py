@@ -1,0 +1,153 @@
+"""Times as unix seconds: numbers in seconds to nanoseconds told by their size, ISO text, Arrow timestamps."""
+
+import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lifelong.core.errors import DataError
+from lifelong.data.ids import Flags, is_text, valid_text
+
+PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+KINDS = (*PER_SECOND, "text without a time zone (read as UTC)", "text with a time zone")
+LIMITS = (1e11, 1e14, 1e17)
+"""Below the first a number is seconds (until the year 5138), below the next milliseconds (from 1973), and so on."""
+NAIVE, ZONED, UNREADABLE = 4, 5, -1
+ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?$"
+ZONE = r"\d\d:\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
+WHOLE, NUMBER = r"^-?\d{1,18}$", r"^-?\d+(\.\d*)?([eE][+-]?\d{1,3})?$"
+MISSING, UNREADABLE_TIME = "no time", "unreadable time"
+
+
+class Clock:
+    """Reads one column of times, block by block; the first readable row says what kind they are, all must be of it."""
+
+    def __init__(self, unit: str = "auto") -> None:
+        self.unit = unit
+        self._kind = UNREADABLE if unit == "auto" else KINDS.index(unit)
+        self._typed: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """What the times are, in words; empty as long as none was read."""
+        return self._typed or (KINDS[self._kind] if self._kind >= 0 else "")
+
+    def read(self, column: pa.Array, where: str) -> tuple[np.ndarray, np.ndarray, Flags]:
+        """Seconds (N, int64), nanoseconds above them (N, int64), and what cannot be used.
+
+        Raises DataError for a type that holds no times.
+        """
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+            return self._timestamps(column)
+        if is_text(column.type):
+            return self._text(column)
+        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_null(column.type):
+            return self._numbers(column, np.zeros(len(column), bool))
+        raise DataError(f"{where}: times are numbers, ISO text or timestamps, these are {column.type}")
+
+    def _timestamps(self, column: pa.Array) -> tuple[np.ndarray, np.ndarray, Flags]:
+        if pa.types.is_date(column.type):
+            column = column.cast(pa.timestamp("ms"))
+        per = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
+        self._typed = f"timestamps ({column.type})"
+        missing = column.is_null().to_numpy(zero_copy_only=False)
+        value = column.cast(pa.int64()).fill_null(0).to_numpy()
+        return value // per, value % per * (10**9 // per), [(MISSING, missing)]
+
+    def _numbers(self, column: pa.Array, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray, Flags]:
+        missing = missing | column.is_null().to_numpy(zero_copy_only=False)
+        value = _filled(column)
+        kinds = np.where(np.isfinite(value), np.digitize(np.abs(value.astype(float)), LIMITS), UNREADABLE)
+        kinds[np.abs(value.astype(float)) >= 2.0**63] = UNREADABLE
+        if self.unit != "auto":
+            kinds[kinds >= 0] = KINDS.index(self.unit)
+        flags = self._flags(kinds, missing)
+        seconds, nanos = _divided(value, PER_SECOND[KINDS[min(max(self._kind, 0), 3)]])
+        return seconds, nanos, flags
+
+    def _text(self, column: pa.Array) -> tuple[np.ndarray, np.ndarray, Flags]:
+        text, not_utf8 = valid_text(column)
+        text = pc.utf8_trim_whitespace(text)
+        missing = pc.binary_length(text).fill_null(0).to_numpy(zero_copy_only=False) == 0
+        missing &= ~not_utf8
+        if _matches(text, WHOLE)[~missing].all():  # the usual case, all exact
+            return self._numbers(pc.if_else(pa.array(missing), None, text).cast(pa.int64()), missing)
+        kinds = np.full(len(text), UNREADABLE)
+        seconds, nanos = np.zeros(len(text), np.int64), np.zeros(len(text), np.int64)
+        self._some_numbers(text, kinds, seconds, nanos)
+        self._some_dates(text, kinds, seconds, nanos)
+        return seconds, nanos, self._flags(kinds, missing)
+
+    def _some_numbers(self, text: pa.Array, kinds: np.ndarray, seconds: np.ndarray, nanos: np.ndarray) -> None:
+        for pattern, kind in ((WHOLE, pa.int64()), (NUMBER, pa.float64())):
+            rows = np.flatnonzero(_matches(text, pattern) & (kinds == UNREADABLE))
+            if not len(rows):
+                continue
+            value = text.take(pa.array(rows)).cast(kind).to_numpy()
+            size = np.abs(value.astype(float))
+            found = np.where(size < 2.0**63, np.digitize(size, LIMITS), UNREADABLE)
+            if self.unit != "auto":
+                found[found >= 0] = KINDS.index(self.unit)
+            kinds[rows] = found
+            for k, per in enumerate(PER_SECOND.values()):
+                seconds[rows[found == k]], nanos[rows[found == k]] = _divided(value[found == k], per)
+
+    def _some_dates(self, text: pa.Array, kinds: np.ndarray, seconds: np.ndarray, nanos: np.ndarray) -> None:
+        dates, zoned = _matches(text, ISO), _matches(text, ZONE)
+        for kind, rows in ((NAIVE, np.flatnonzero(dates & ~zoned)), (ZONED, np.flatnonzero(dates & zoned))):
+            if not len(rows):
+                continue
+            good, value = _dates(text.take(pa.array(rows)), "UTC" if kind == ZONED else None)
+            kinds[rows[good]] = kind
+            seconds[rows[good]], nanos[rows[good]] = value // 10**9, value % 10**9
+
+    def _flags(self, kinds: np.ndarray, missing: np.ndarray) -> Flags:
+        kinds = np.where(missing, UNREADABLE, kinds)
+        readable = kinds[kinds != UNREADABLE]
+        if self._kind == UNREADABLE and len(readable):
+            self._kind = int(readable[0])
+        other = (kinds != UNREADABLE) & (kinds != self._kind)
+        flags = [(MISSING, missing), (UNREADABLE_TIME, (kinds == UNREADABLE) & ~missing)]
+        return [*flags, (f"another kind of time than the first ({self.kind})", other)]
+
+
+def _filled(column: pa.Array) -> np.ndarray:
+    """The numbers, 0 where there is none: int64 where they fit, else float64."""
+    if pa.types.is_null(column.type):
+        return np.zeros(len(column), np.int64)
+    value = column.fill_null(0).to_numpy(zero_copy_only=False)
+    return value.astype(np.float64 if value.dtype.kind == "f" or value.dtype == np.uint64 else np.int64)
+
+
+def _divided(value: np.ndarray, per: int) -> tuple[np.ndarray, np.ndarray]:
+    """Whole seconds and the nanoseconds above them (int64); what does not fit is 0 and flagged elsewhere."""
+    if value.dtype.kind == "i":
+        return value // per, value % per * (10**9 // per)
+    value = np.where(np.abs(value) < 2.0**63, value, 0.0)
+    seconds = np.floor(value / per)
+    return seconds.astype(np.int64), ((value - seconds * per) * (10**9 // per)).astype(np.int64)
+
+
+def _dates(text: pa.Array, zone: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows are dates that exist, and the nanoseconds of those (int64)."""
+    good = np.ones(len(text), bool)
+    try:
+        stamps = text.cast(pa.timestamp("ns", zone))
+    except pa.ArrowInvalid:  # one of them is a 30 February
+        good = np.fromiter((_exists(value) for value in text.to_pylist()), bool, len(text))
+        stamps = text.filter(pa.array(good)).cast(pa.timestamp("ns", zone))
+    return good, stamps.cast(pa.int64()).to_numpy(zero_copy_only=False)
+
+
+def _exists(text: str) -> bool:
+    try:
+        return 1678 <= datetime.datetime.fromisoformat(text).year < 2262  # what 64 bits of nanoseconds hold
+    except ValueError:
+        return False
+
+
+def _matches(text: pa.Array, pattern: str) -> np.ndarray:
+    return pc.match_substring_regex(text, pattern).fill_null(False).to_numpy(zero_copy_only=False)

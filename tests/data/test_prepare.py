@@ -1,0 +1,312 @@
+"""Preparing: the order of rows and blocks does not matter, filters by hand, a cache that heals itself."""
+
+import json
+import multiprocessing
+import threading
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lifelong.core.errors import DataError
+from lifelong.data.columns import Columns
+from lifelong.data.datasets.base import EventBatch, Source
+from lifelong.data.datasets.files import Files
+from lifelong.data.frames import Frames
+from lifelong.data.gather import gather
+from lifelong.data.prepare import FILES, prepare
+
+EVENTS = {
+    "user": ["b", "a", "b", "c", "b", "a"],
+    "item": ["x", "y", "z", "x", "x", "x"],
+    "time": [3, 1, 2, 9, 3, 4],
+}
+
+
+class Given(Source):
+    """Events as they are given, in batches of some size."""
+
+    def __init__(self, events, batch=100, **options):
+        super().__init__(Source.Config(**options))
+        self.table, self.batch = pa.table(events), batch
+
+    def identity(self):
+        return {**super().identity(), "rows": self.table.to_pydict()}
+
+    def events(self):
+        for batch in self.table.to_batches(max_chunksize=self.batch):
+            table = pa.Table.from_batches([batch])
+            yield EventBatch(table, len(table))
+
+
+def histories(found):
+    users, items = found.users["id"].to_pylist(), found.items["id"].to_pylist()
+    bounds = found.offsets_U1.tolist()
+    return {u: [items[i] for i in found.items_E[a:b]] for u, a, b in zip(users, bounds, bounds[1:], strict=False)}
+
+
+def same(one, other):
+    assert one.users.equals(other.users)
+    assert one.items.equals(other.items)
+    for name in ("offsets_U1", "items_E", "times_E"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
+def test_by_hand(tmp_path):
+    prepared = prepare(Given(EVENTS), tmp_path)
+    assert histories(prepared) == {"a": ["y", "x"], "b": ["z", "x", "x"], "c": ["x"]}
+    assert prepared.times_E.tolist() == [1, 4, 2, 3, 3, 9]
+    assert prepared.report.rows_read == prepared.report.rows_used == 6
+    assert (prepared.offsets_U1.dtype, prepared.items_E.dtype, prepared.times_E.dtype) == (np.int64, np.int32, np.int64)
+    assert prepared.channel_E is None
+    assert prepared.folder.parent == tmp_path
+
+
+def test_filters_by_hand():
+    reports = {
+        "duplicates": ({"duplicates": "drop"}, {"exact duplicates": 1}),
+        "rare items": ({"min_item_events": 2}, {"of items with fewer than 2 events or 1 users": 2}),
+        "items of few": ({"min_item_users": 2}, {"of items with fewer than 1 events or 2 users": 2}),
+        "short users": ({"min_user_events": 3}, {"of users with fewer than 3 events": 3}),
+    }
+    for name, (options, dropped) in reports.items():
+        found = gather(Given(EVENTS, **options))
+        assert found.report.dropped == dropped, name
+        assert found.report.rows_read == 6
+    found = gather(Given(EVENTS, min_item_events=2, min_user_events=2))
+    assert histories(found) == {"b": ["x", "x"]}
+    assert found.items["id"].to_pylist() == ["x"]
+    with pytest.raises(DataError, match=r"no event is left of 6 rows: .*6 of users with fewer than 7"):
+        gather(Given(EVENTS, min_user_events=7))
+    for option in ("min_item_events", "min_item_users", "min_user_events"):
+        with pytest.raises(ValueError, match=f"{option} is 0"):
+            Given(EVENTS, **{option: 0})
+
+
+SOME = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.integers(0, 9)), min_size=1, max_size=30)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SOME, st.integers(1, 7), st.sampled_from(["keep", "drop"]), st.integers(1, 3), st.integers(1, 3))
+def test_against_plain_python(rows, batch, duplicates, items, users):
+    table = {name: list(column) for name, column in zip(("user", "item", "time"), zip(*rows, strict=True), strict=True)}
+    kept = list(dict.fromkeys(rows)) if duplicates == "drop" else rows
+    often = [item for _, item, _ in kept]
+    kept = [row for row in kept if often.count(row[1]) >= items]
+    active = [user for user, _, _ in kept]
+    kept = [row for row in kept if active.count(row[0]) >= users]
+    expected = {
+        u: [i for _, i, _ in sorted((r for r in kept if r[0] == u), key=lambda r: r[2])] for u, _, _ in sorted(kept)
+    }
+    source = Given(table, batch, duplicates=duplicates, min_item_events=items, min_user_events=users)
+    if not kept:
+        with pytest.raises(DataError, match="no event is left"):
+            gather(source)
+        return
+    found = gather(source)
+    assert histories(found) == expected
+    assert found.report.rows_read == len(rows) == len(kept) + sum(found.report.dropped.values())
+    assert found.items["id"].to_pylist() == sorted({item for _, item, _ in kept})
+
+
+@settings(max_examples=60, deadline=None)
+@given(SOME, st.randoms())
+def test_rows_of_distinct_times_in_any_order_give_the_same(rows, random):
+    rows = [(user, item, time) for time, (user, item, _) in enumerate(rows)]
+    tables = []
+    for _ in range(2):
+        tables.append(dict(zip(("user", "item", "time"), map(list, zip(*rows, strict=True)), strict=True)))
+        random.shuffle(rows)
+    same(gather(Given(tables[0])), gather(Given(tables[1], batch=3)))
+
+
+def test_a_shuffled_file_gives_the_same_bytes(tmp_path):
+    generator = np.random.default_rng(0)
+    lines = [f"u{generator.integers(20)},{generator.integers(40):03},{1_600_000_000 + n}" for n in range(2000)]
+    found = []
+    for number in range(2):
+        path = tmp_path / f"{number}.csv"
+        path.write_text("\n".join(["user,item,time", *lines]) + "\n")
+        found.append(prepare(Files(Files.Config(events=str(path))), tmp_path / f"cache{number}"))
+        generator.shuffle(lines)
+    assert found[0].key != found[1].key
+    for name in FILES:
+        assert (found[0].folder / name).read_bytes() == (found[1].folder / name).read_bytes(), name
+
+
+def test_equal_times_keep_the_order_of_the_rows_unless_a_tie_decides():
+    events = {"user": ["a"] * 4, "item": list("wzyx"), "time": [5, 5, 5, 1]}
+    assert histories(gather(Given(events))) == {"a": ["x", "w", "z", "y"]}
+    tied = {**events, "tie": pa.array([2, 2**64 - 1, 1, 9], pa.uint64())}
+    assert histories(gather(Given(tied))) == {"a": ["x", "y", "w", "z"]}
+
+
+def test_channels_are_numbered_by_name(tmp_path):
+    prepared = prepare(Given({**EVENTS, "channel": ["view", "buy", "view", "buy", "view", "buy"]}), tmp_path)
+    assert prepared.channels == ["buy", "view"]
+    assert prepared.channel_E.tolist() == [0, 0, 1, 1, 1, 0]
+    many = {"user": ["a"] * 200, "item": ["x"] * 200, "time": range(200), "channel": [str(n) for n in range(200)]}
+    with pytest.raises(DataError, match="200 kinds of events"):
+        gather(Given(many))
+
+
+def test_the_arrays_are_read_only(tmp_path):
+    prepared = prepare(Given(EVENTS), tmp_path)
+    for array in (prepared.items_E, prepared.times_E):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
+def _truncated(folder):
+    data = (folder / "events.arrow").read_bytes()
+    (folder / "events.arrow").write_bytes(data[: len(data) // 2])
+
+
+def _changed(name, find, replace):
+    def damage(folder):
+        data = (folder / name).read_bytes()
+        assert find in data
+        (folder / name).write_bytes(data.replace(find, replace, 1))
+
+    return damage
+
+
+DAMAGES = {
+    "events truncated": _truncated,
+    "a bit of an event": _changed("events.arrow", b"\x09", b"\x08"),
+    "an id": _changed("users.arrow", b"b", b"d"),
+    "meta changed": _changed("meta.json", b'"rows_read": 6', b'"rows_read": 7'),
+    "meta is no JSON": _changed("meta.json", b"{", b"["),
+    "meta empty": lambda folder: (folder / "meta.json").write_bytes(b""),
+    "meta a list": lambda folder: (folder / "meta.json").write_text("[]"),
+    "meta null": lambda folder: (folder / "meta.json").write_text("null"),
+    "meta without sum": lambda folder: (folder / "meta.json").write_text('{"files": {}}'),
+    "file gone": lambda folder: (folder / "items.arrow").unlink(),
+    "all gone": lambda folder: [path.unlink() for path in folder.iterdir()],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_folder_is_made_again(tmp_path, damage):
+    first = prepare(Given(EVENTS), tmp_path)
+    before = {name: (first.folder / name).read_bytes() for name in (*FILES, "meta.json")}
+    del first
+    folder = next(tmp_path.iterdir())
+    damage(folder)
+    said = []
+    second = prepare(Given(EVENTS), tmp_path, said.append)
+    assert said == ["preparing test_prepare"]
+    assert {name: (second.folder / name).read_bytes() for name in before} == before
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_is_not_damaged_is_not_made_again(tmp_path):
+    said = []
+    for _ in range(3):
+        prepare(Given(EVENTS), tmp_path, said.append)
+    assert len(said) == 1
+
+
+def test_other_options_are_another_folder(tmp_path):
+    prepare(Given(EVENTS), tmp_path)
+    prepare(Given(EVENTS, duplicates="drop"), tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_source_that_changes_while_it_is_read(tmp_path):
+    class Growing(Given):
+        reads = 0
+
+        def identity(self):
+            return {**super().identity(), "reads": self.reads}
+
+        def events(self):
+            self.reads += 1
+            return super().events()
+
+    with pytest.raises(DataError, match="changed while they were read"):
+        prepare(Growing(EVENTS), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_grows_while_it_is_read(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("user,item,time\na,x,1\n")
+
+    class Slow(Files):
+        def events(self):
+            yield from super().events()
+            path.write_text(path.read_text() + "a,y,2\n")
+
+    with pytest.raises(DataError, match="changed while they were read"):
+        prepare(Slow(Files.Config(events=str(path))), tmp_path / "cache")
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path):
+    class Broken(Given):
+        def users(self):
+            raise DataError("no users today")
+
+    with pytest.raises(DataError, match="no users today"):
+        prepare(Broken(EVENTS), tmp_path / "cache")
+    assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"cannot be written.*LIFELONG_CACHE"):
+        prepare(Given(EVENTS), tmp_path / "file" / "cache")
+
+
+def test_two_threads_at_once(tmp_path):
+    barrier, found = threading.Barrier(4), []
+
+    class Together(Given):
+        def events(self):
+            barrier.wait()
+            return super().events()
+
+    threads = [threading.Thread(target=lambda: found.append(prepare(Together(EVENTS), tmp_path))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    for one in found:
+        same(one, found[0])
+    assert [path.name for path in tmp_path.iterdir()] == [found[0].key]
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork, to be quick")
+def test_two_processes_at_once(tmp_path):
+    context = multiprocessing.get_context("fork")
+    barrier, keys = context.Barrier(2), context.SimpleQueue()
+
+    class Together(Given):
+        def events(self):
+            barrier.wait(20)
+            return super().events()
+
+    both = [context.Process(target=lambda: keys.put(prepare(Together(EVENTS), tmp_path).key)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(30)
+    assert [process.exitcode for process in both] == [0, 0]
+    assert [path.name for path in tmp_path.iterdir()] == list({keys.get(), keys.get()})
+    assert histories(prepare(Given(EVENTS), tmp_path)) == {"a": ["y", "x"], "b": ["z", "x", "x"], "c": ["x"]}
+
+
+def test_a_frame_is_known_by_what_is_in_it(tmp_path):
+    columns = Columns(user="who", item="what", time="when")
+    events = pa.table({"who": ["a", "b"], "what": ["x", "y"], "when": [1, 2]})
+    users = pa.table({"who": ["a"], "age": [7]})
+    prepared = prepare(Frames(events, users=users, user_id="who", columns=columns), tmp_path)
+    assert prepared.users.to_pydict() == {"id": ["a", "b"], "age": ["7", None]}
+    again = prepare(Frames(events.to_pandas(), users=users, user_id="who", columns=columns), tmp_path)
+    assert again.report == prepared.report
+    other = events.set_column(2, "when", pa.array([1, 3]))
+    assert (
+        prepare(Frames(other, columns=columns), tmp_path).key != prepare(Frames(events, columns=columns), tmp_path).key
+    )
+    empty = pa.table({"who": pa.array([], pa.string())})
+    assert json.dumps(Frames(events, users=empty, user_id="who", columns=columns).identity())
