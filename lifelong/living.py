@@ -187,7 +187,7 @@ class LivingModel:
         if not self.members:
             return None
         names = list(self.members)
-        shared = [name for name in names if not self.members[name].view.detached]
+        shared = [name for name in names if self.members[name].view.shareable]
         name = {None: names[0], "latest": [*names[:1], *shared][-1]}.get(task.parent, task.parent)
         if name not in self.members:
             raise ConfigError(

@@ -68,7 +68,7 @@ class Task:
     head: Any
     """A head's name, or {name: …, option: …}."""
     parent: str | None = None
-    """The task whose weights it reads: a name, `latest` for the newest that is no private copy, or nothing for
+    """The task whose weights it reads: a name, `latest` for the newest that can be shared, or nothing for
     the model's first."""
     strategy: Any = "conure"
     """A strategy's name, or {name: …, option: …}."""

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,16 +117,20 @@ def _stack(report: Mapping[str, Any]) -> "RenderableType":
 
 
 def requirements() -> list[Wanted]:
-    """What the installed distribution asks for, or the project file beside a tree that is not installed."""
+    """What the installed distribution asks for, or the project file beside a tree that is not installed.
+
+    Each distribution once: as required, else with the smallest extra that asks for it.
+    """
     try:
         texts = importlib.metadata.requires("lifelong") or []
     except importlib.metadata.PackageNotFoundError:
         texts = _from_the_tree()
-    found: dict[tuple[str, bool], Wanted] = {}
-    for match in filter(None, map(_REQUIREMENT.match, texts)):
-        name, versions, extra = match.groups()
-        if name != "lifelong":  # an extra that names another extra of ours
-            found.setdefault((name, extra is None), Wanted(name, versions, extra))
+    asked = [Wanted(*match.groups()) for match in map(_REQUIREMENT.match, texts) if match]
+    sizes = Counter(wanted.extra for wanted in asked)
+    found: dict[str, Wanted] = {}
+    for wanted in sorted(asked, key=lambda wanted: (wanted.extra is not None, sizes[wanted.extra])):
+        if wanted.name != "lifelong":  # an extra of ours that names another one
+            found.setdefault(wanted.name, wanted)
     return list(found.values())
 
 

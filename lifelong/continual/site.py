@@ -43,6 +43,7 @@ class Site:
         What a child claims starts at 0, so before its first step it computes exactly what its parent computes; the root
         starts from random values.
         """
+        self._need_bare_parent()
         self._need_shared_parent()
         view = self._view()
         start = self.initial(self.rows) if self.parent is None else None
@@ -175,7 +176,14 @@ class Site:
                 "parent, or use finetune or probe on this one"
             )
 
+    def _need_bare_parent(self) -> None:
+        if self.parent is not None and self.parent.parts:
+            raise ConfigError(
+                "the parent has parts in its slots, which are its own and no child's; name the task that it stands on instead"
+            )
+
     def _need_parent(self, why: str) -> None:
+        self._need_bare_parent()
         if self.parent is None:
             raise ConfigError(f"a model's first task has no parent, and this strategy {why}: use conure or scratch")
 

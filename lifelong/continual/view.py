@@ -36,6 +36,11 @@ class View:
         return [*(self.parent.line if self.parent else []), self.owner]
 
     @property
+    def shareable(self) -> bool:
+        """Whether another task can grow on it by sharing: it is no private copy and has nothing of its own in its slots."""
+        return not self.detached and not self.parts
+
+    @property
     def detached(self) -> bool:
         """Whether it, or one of its parents, stands on a private copy and not on the bank."""
         return self.alone or (self.parent is not None and self.parent.detached)

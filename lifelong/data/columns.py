@@ -7,6 +7,8 @@ from typing import Literal
 from lifelong.core.config import suggest
 from lifelong.core.errors import DataError
 
+MAX_SHOWN = 300
+"""Characters of the names of columns that an error shows."""
 ROLES = ("user", "item", "time", "tie", "channel")
 
 
@@ -35,13 +37,19 @@ class Columns:
             if name is None:
                 continue
             if name not in names:
-                raise DataError(f"{label}: there is no column {name!r}{suggest(name, names)}; {_way_out(role)}")
+                raise DataError(f"{label}: there is no column {name!r}{_near(name, names)}; {_way_out(role)}")
             if list(names).count(name) > 1:
                 raise DataError(f"{label}: column {name!r} stands {list(names).count(name)} times; rename all but one")
             if name in found.values():
                 raise DataError(f"{label}: column {name!r} cannot be both {_role_of(found, name)} and {role}")
             found[role] = name
         return found
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    """What is like it, or what there is: on one line, and not all of a thousand."""
+    said = suggest(name, [n if n.isprintable() else ascii(n) for n in names])
+    return said if len(said) <= MAX_SHOWN else f"{said[:MAX_SHOWN]} …"
 
 
 def _way_out(role: str) -> str:

@@ -17,10 +17,10 @@ def read_histories(
     batches = [batch.table for batch in read_events(path, columns, format=format, delimiter=delimiter)]
     if not batches:
         raise DataError(f"{path}: holds no events")
-    events = pa.concat_tables([table.select(["user", "item", "time"]) for table in batches])
+    events = pa.concat_tables([table.select(["user", "item", "time", "tie"]) for table in batches])
     users = events["user"].combine_chunks().dictionary_encode()
     user_E = users.indices.to_numpy(zero_copy_only=False)
-    order_E = np.lexsort((events["time"].to_numpy(), user_E))
+    order_E = np.lexsort((events["tie"].to_numpy(), events["time"].to_numpy(), user_E))
     items = events["item"].combine_chunks().take(pa.array(order_E)).to_pylist()
     bounds = np.searchsorted(user_E[order_E], np.arange(len(users.dictionary) + 1)).tolist()
     names = users.dictionary.to_pylist()

@@ -18,6 +18,7 @@ Flags = list[tuple[str, np.ndarray]]
 
 def read_ids(column: pa.Array, where: str) -> tuple[pa.Array, Flags]:
     """A string array (N) of the ids, and what is wrong with some. Raises DataError for a type that holds no ids."""
+    column = without_views(column)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_integer(column.type) or _is_whole_decimal(column.type):
@@ -32,6 +33,7 @@ def read_ids(column: pa.Array, where: str) -> tuple[pa.Array, Flags]:
 
 def as_text(column: pa.Array, where: str, rows_N: np.ndarray) -> pa.Array:
     """Any column as text (N), null where it is empty; `rows_N` are the numbers for an error. Raises DataError."""
+    column = without_views(column)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
@@ -48,6 +50,18 @@ def as_text(column: pa.Array, where: str, rows_N: np.ndarray) -> pa.Array:
     if wrong.any():
         raise DataError(f"{where}: row {rows_N[np.flatnonzero(wrong)[0]]}: {NOT_UTF8}; save the file as UTF-8")
     return pc.if_else(pc.equal(text, ""), None, text)
+
+
+def without_views(column: pa.Array) -> pa.Array:
+    """Ordinary text in the place of views of it, which polars gives and few of Arrow's functions take."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(column.indices, without_views(column.dictionary))
+    if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and pa.types.is_string_view(kind.value_type):
+        return column.cast(pa.large_list(pa.large_string()))
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.large_string())
+    return column.cast(pa.large_binary()) if pa.types.is_binary_view(kind) else column
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -7,7 +7,7 @@ import math
 import pytest
 from rich.console import Console as Rich
 
-from lifelong.cli import progress
+from lifelong.cli import doctor, progress
 from lifelong.cli.commands import looking
 from lifelong.cli.console import Console
 from lifelong.cli.text import one_line
@@ -97,3 +97,31 @@ def test_bars_leave_only_what_is_said(capsys):
     assert "4/10" in shown
     assert "epoch [1]" in shown
     assert capsys.readouterr() == ("", "")
+
+
+def test_doctor_names_the_smallest_extra(monkeypatch):
+    texts = [
+        "torch<2.14,>=2.8",
+        "pandas>=2.2; extra == 'dev'",
+        "ruff; extra == 'dev'",
+        "pandas>=2.2; extra == 'frames'",
+    ]
+    monkeypatch.setattr(doctor.importlib.metadata, "requires", lambda name: texts)
+    found = {(wanted.name, wanted.versions, wanted.extra) for wanted in doctor.requirements()}
+    assert found == {("torch", "<2.14,>=2.8", None), ("pandas", ">=2.2", "frames"), ("ruff", "", "dev")}
+
+
+def test_doctor_reads_the_tree_where_nothing_is_installed(monkeypatch):
+    def absent(name):
+        raise doctor.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor.importlib.metadata, "requires", absent)
+    assert {"torch", "timm"} <= {wanted.name for wanted in doctor.requirements() if wanted.extra is None}
+
+
+def test_doctor_tells_a_version_that_does_not_fit(monkeypatch):
+    monkeypatch.setattr(doctor.importlib.metadata, "version", lambda name: "2.15.0")
+    assert doctor.Wanted("torch", ">=2.8,<2.14", None).problem == (
+        "torch 2.15.0 does not fit; run pip install 'torch>=2.8,<2.14'"
+    )
+    assert doctor.Wanted("torch", ">=2.8", None).problem is None

@@ -159,3 +159,10 @@ def test_a_private_copy_can_be_a_parent(name):
     world = contract.grown(contract.make("finetune"), 1)
     child = world.grow(contract.make(name), world.views[-1], train=False)
     assert torch.equal(world.states(child), world.states(world.views[-2]))
+
+
+def test_what_sits_in_the_slots_is_no_childs():
+    world = contract.grown(contract.make("examples.patch_strategy:PatchStrategy"), 1)
+    for name in ("conure", "probe", "finetune", "sequential"):
+        with pytest.raises(ConfigError, match="parts in its slots"):
+            world.grow(contract.make(name), world.views[-1])

@@ -14,8 +14,8 @@ from lifelong.data.prepare import prepare
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    return prepare(CompleteJourney(CompleteJourney.Config()), tmp_path_factory.mktemp("cache"))
+def prepared(cache):
+    return prepare(CompleteJourney(CompleteJourney.Config()), cache)
 
 
 def ascending(prepared):

@@ -46,13 +46,13 @@ MADE = {
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
-    """Data set -> its sources, made once, and a folder in which each is prepared once."""
+    """Data set -> its sources, made once."""
     made = {}
 
     def get(name):
         if name not in made:
             folder, cls = tmp_path_factory.mktemp(name), find("datasets", name)
-            made[name] = [cls(cls.Config(**options)) for options in MADE[name](folder)], folder / "cache"
+            made[name] = [cls(cls.Config(**options)) for options in MADE[name](folder)]
         return made[name]
 
     return get
@@ -60,9 +60,9 @@ def sources(tmp_path_factory):
 
 @pytest.mark.parametrize("check", DATASET_CHECKS, ids=lambda c: c.__name__)
 @pytest.mark.parametrize("name", names("datasets"))
-def test_contract(sources, name, check):
-    for source in sources(name)[0]:
-        check(source, sources(name)[1])
+def test_contract(sources, cache, name, check):
+    for source in sources(name):
+        check(source, cache)
 
 
 class Small(Source):

@@ -15,6 +15,7 @@ from lifelong.core.config import build
 from lifelong.core.errors import ConfigError, DataError
 from lifelong.data.events import Columns, EventReader, open_events, read_events, read_table
 from lifelong.data.formats import csv, frame, jsonl, parquet
+from lifelong.data.frames import Frames
 
 ROWS = {"user": ["b", "a", "b"], "item": ["007", "7", "x"], "time": [1_600_000_002, 1_600_000_001, 1_600_000_003]}
 EXPECTED = list(zip(*ROWS.values(), strict=True))
@@ -85,6 +86,7 @@ def test_a_row_a_user_is_a_row_an_event(tmp_path):
         pl.col("user", "item").cast(pl.Categorical)
     )
     assert rows(coded) == [("a", "x", 1)]
+    assert Frames(coded, items=coded.select("item", kind="user")).items().to_pydict() == {"id": ["x"], "kind": ["a"]}
     numbers = pa.table({"user": ["a"], "item": [[10, 2]]})
     assert [item for _, item, _ in rows(numbers, Columns(time=None))] == ["10", "2"]
 

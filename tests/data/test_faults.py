@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lifelong.core.errors import ConfigError, DataError
 from lifelong.data.events import Columns, read_events
+from lifelong.data.formats import base, csv
 
 GOOD = "user,item,time\na,x,100\nb,y,200\n"
 READ = [("a", "x", 100), ("b", "y", 200)]
@@ -94,6 +95,9 @@ WRONG = [
     refused("header_without_newline.csv", "user,item,time", "only a header"),
     refused("missing_column.csv", "user,itme,time\na,x,1\n", "'item'; did you mean 'itme'"),
     refused("no_time.csv", "user,item\na,x\n", "'time'"),
+    refused("thousand_columns.csv", ",".join(f"c{n}" for n in range(1000)) + "\n", "no column 'user'.* …; say"),
+    refused("newline_in_a_name.csv", '"a\nb",c,d\n1,2,3\n', "column"),
+    refused("newline_in_a_name.jsonl", '{"it\\nem":"x","user":"a","time":1}\n', "no column 'item'"),
     refused("column_twice.csv", "user,item,time,user\na,x,1,b\n", "'user' stands 2 times"),
     refused("semicolons.csv", GOOD.replace(",", ";"), "','.*';'"),
     refused("tabs.csv", GOOD.replace(",", "\t"), "','.*tab"),
@@ -191,12 +195,23 @@ def test_files_that_cannot_be_opened(tmp_path):
         read(path, on_bad_rows="ignore")
 
 
-def test_a_bomb_is_refused_before_it_goes_off(tmp_path):
+def test_a_bomb_is_refused_before_it_goes_off(tmp_path, monkeypatch):
     path = tmp_path / "bomb.csv.gz"
-    path.write_bytes(gzip.compress(b"user,item,time\n" + b"a,x,1\n" * 16_000_000, 1))
-    with pytest.raises(DataError, match="decompressed"):
-        for _ in read_events(path, Columns()):
-            pass
+    path.write_bytes(gzip.compress(b"user,item,time\n" + b"a,x,1\n" * 100_000))
+    assert len(read(path)) == 100_000
+    monkeypatch.setattr(base, "FREE_BYTES", 100_000)
+    with pytest.raises(DataError, match=r"grows beyond 1.* bytes when decompressed"):
+        read(path)
+    monkeypatch.setattr(base, "MAX_RATIO", 1000)
+    assert len(read(path)) == 100_000
+
+
+def test_a_quote_that_is_never_closed_in_a_large_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv, "BLOCK_BYTES", 1000)
+    path = tmp_path / "a.csv"
+    path.write_text("user,item,time\n" + "a,x,1\n" * 300 + 'a,"x,1\n' + "a,x,1\n" * 3000)
+    with pytest.raises(DataError, match=r"a row is longer than .* bytes; is a quote not closed"):
+        read(path)
 
 
 FRAMES = {
@@ -261,7 +276,7 @@ def test_the_error_says_how_many_rows_are_like_it(tmp_path):
         read(path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.binary(max_size=200),
     st.sampled_from(["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a.csv.gz"]),
@@ -298,7 +313,7 @@ PIECES = [
 ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=30), st.sampled_from(["error", "drop"]), st.booleans())
 def test_near_csv_is_read_or_a_data_error(tmp_path_factory, pieces, mode, latin):
     path = tmp_path_factory.getbasetemp() / "near.csv"
@@ -313,7 +328,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries({}, optional={"user": VALUES, "item": VALUES, "time": VALUES}), min_size=1, max_size=5

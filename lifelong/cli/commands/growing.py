@@ -23,7 +23,7 @@ SETTINGS = argument(
     metavar="KEY=VALUE",
     help="an option of the YAML file, such as fit.epochs=5; as often as you like",
 )
-SEED = argument("--seed", type=int, default=0, help="the same seed gives the same bits (default: 0)")
+SEED = argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bits (default: 0)")
 DRY_RUN = argument("--dry-run", action="store_true", help="only say what it would train, time and memory it would take")
 
 

@@ -55,7 +55,9 @@ COMMANDS = [
             argument("tasks", metavar="TASK", nargs="*", help="names of tasks (default: all)"),
             argument("--part", choices=("test", "valid"), default="test", help="which cases: test (default) or valid"),
             argument("--version", type=int, metavar="N", help="an older version (default: the newest)"),
-            argument("--seed", type=int, default=0, help="of the resampling behind the intervals (default: 0)"),
+            argument(
+                "--seed", type=int, default=0, metavar="N", help="of the resampling behind the intervals (default: 0)"
+            ),
         ],
     ),
     Command(

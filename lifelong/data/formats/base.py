@@ -116,6 +116,8 @@ def explained(path: Path | str, format: str) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or _first_line(error)}") from None
     except (pa.ArrowException, UnicodeDecodeError, OverflowError) as error:
+        if "straddl" in str(error):
+            raise DataError(f"{path}: a row is longer than {BLOCK_BYTES:,} bytes; is a quote not closed?") from None
         raise DataError(f"{path}: cannot be read as {format}: {_first_line(error)}") from None
 
 

@@ -14,6 +14,8 @@ from lifelong.core.errors import DataError
 from lifelong.data.formats.base import BLANK, BLOCK_BYTES, Bad, Block, Opened, Stream, explained, first_line
 
 UNUSABLE = "unusable line"
+SAID = {bool: "true or false", float: "a number with a fraction", dict: "an object", list: "a list"}
+"""Types that no id has, in words: the value itself may be a user's."""
 IDS = ("user", "item", "channel")
 
 
@@ -128,7 +130,7 @@ def _cell(value: Any, role: str, kind: pa.DataType) -> Any:
             value.encode()  # half a surrogate pair raises a ValueError
         return value
     if isinstance(value, dict | list) or (isinstance(value, bool | float) and role in IDS):
-        raise ValueError(f"{role} is {json.dumps(value):.30}")
+        raise ValueError(f"{role} is {SAID[type(value)]}")
     return None if value is None else json.dumps(value)
 
 

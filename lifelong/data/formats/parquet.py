@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from lifelong.core.errors import DataError
 from lifelong.data.formats.base import BLOCK_ROWS, FREE_BYTES, Block, Opened, explained
+from lifelong.data.ids import without_views
 
 MAX_RATIO = 2000
 """A Parquet file may say that it holds so many times its size; dictionaries and runs compress far better than text."""
@@ -62,7 +63,7 @@ def _arrow(path: Path) -> tuple[list[str], Batches]:
 
 def _checked(column: pa.Array) -> pa.Array:
     """Text that is not UTF-8 as bytes, so that the row can be named; Arrow itself believes what a file says."""
-    column = _without_views(column)
+    column = without_views(column)
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         try:
@@ -71,15 +72,3 @@ def _checked(column: pa.Array) -> pa.Array:
             column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
             return column.cast(pa.large_binary() if pa.types.is_large_string(kind) else pa.binary())
     return column
-
-
-def _without_views(column: pa.Array) -> pa.Array:
-    """Ordinary text in the place of views of it, which polars gives and few of Arrow's functions take."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return pa.DictionaryArray.from_arrays(column.indices, _without_views(column.dictionary))
-    if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and pa.types.is_string_view(kind.value_type):
-        return column.cast(pa.large_list(pa.large_string()))
-    if pa.types.is_string_view(kind):
-        return column.cast(pa.large_string())
-    return column.cast(pa.large_binary()) if pa.types.is_binary_view(kind) else column
