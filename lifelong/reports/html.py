@@ -131,7 +131,7 @@ def _of(look: Look, differ: str, same: str) -> str:
 def _bits(look: Look) -> str:
     if look.same is None:
         return "nothing to compare"
-    return "0 bits changed" if look.same else f"{count(look.differ)} bits changed"
+    return "0 values changed" if look.same else f"{count(look.differ)} values changed"
 
 
 def _class(verdict: Verdict, look: Look) -> str:

@@ -50,7 +50,12 @@ def _card(verdict: Verdict, strategy: Mapping[str, Any]) -> Html:
         "article",
         el("h3", verdict.name),
         el("p", STATES[verdict.state], class_="tag"),
-        el("p", count(bits), el("small", "bit changed" if bits == 1 else "bits changed"), class_="figure"),
+        el(
+            "p",
+            count(bits),
+            el("small", "probe value changed" if bits == 1 else "probe values changed"),
+            class_="figure",
+        ),
         el("dl", *(el("div", el("dt", name), el("dd", _minus(value))) for name, value in rows)),
         el("p", "isolates its tasks" if verdict.isolates else "shares weights between tasks", class_="quiet"),
         class_=f"card {verdict.state}",

@@ -18,7 +18,7 @@ HUES = 8
 
 def heat_map(tasks: Sequence[str], matrix: Sequence[Sequence[Any]], label: str) -> Html:
     """The accuracy matrix: one row per moment, one column per task, each cell coloured by its change since learned."""
-    width = LABEL_W + len(tasks) * (CELL_W + GAP) + 30
+    width = LABEL_W + len(tasks) * (CELL_W + GAP) + 70  # the last name leans out over the last column
     height = HEAD_H + len(matrix) * (CELL_H + GAP)
     corner = el("text", "after learning ↓", x=LABEL_W - 10, y=HEAD_H - 10, class_="note", text_anchor="end")
     parts = [corner, *(_column_name(j, task) for j, task in enumerate(tasks))]

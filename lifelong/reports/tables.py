@@ -48,7 +48,7 @@ def forgetting_table(document: Mapping[str, Any]) -> Group:
 
 
 def _summary(document: Mapping[str, Any]) -> Table:
-    table = _table("strategy", "earlier tasks", "bits changed", "forgetting", "backward", "forward", words=2)
+    table = _table("strategy", "earlier tasks", "values changed", "forgetting", "backward", "forward", words=2)
     for verdict in verdicts(document):
         strategy = document["strategies"][verdict.name]
         gain = (strategy.get("forward_gain") or {}).get("value")
