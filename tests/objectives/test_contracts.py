@@ -1,0 +1,34 @@
+"""Every objective in the tree keeps the contract; objectives that break it are caught."""
+
+import pytest
+
+from lifelong.core import registry
+from lifelong.objectives.autoregressive import Autoregressive
+from lifelong.testing import objectives as contract
+
+
+@pytest.mark.parametrize("check", contract.OBJECTIVE_CHECKS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("name", registry.names("objectives"))
+def test_contract(name, check):
+    check(contract.make(name))
+
+
+class Summed(Autoregressive):
+    """Adds up where it should average."""
+
+    def loss(self, net, batch):
+        return super().loss(net, batch) * len(batch)
+
+
+class Frozen(Autoregressive):
+    """Does not train the encoder."""
+
+    def loss(self, net, batch):
+        vectors = net.states(batch.history)[batch.rows_N, batch.positions_N].detach()
+        return net.head.loss(vectors, batch.targets_N, net.items.weight.detach(), None)
+
+
+@pytest.mark.parametrize(("broken", "check"), [(Summed, contract.check_points), (Frozen, contract.check_learns)])
+def test_a_broken_objective_is_caught(broken, check):
+    with pytest.raises(AssertionError):
+        check(broken(broken.Config()))
