@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor
 
 
@@ -35,11 +34,6 @@ class History:
         """Bool: True where there is an event."""
         return self.window_BL != 0
 
-    def to(self, device: torch.device) -> "History":
-        """The same on another device."""
-        bag = self.bag and Bag(*(t.to(device) for t in (self.bag.items_M, self.bag.offsets_B, self.bag.weights_M)))
-        return History(self.window_BL.to(device, non_blocking=True), bag)
-
 
 @dataclass(frozen=True)
 class Negatives:
@@ -68,14 +62,6 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.targets_N)
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same on another device."""
-        negatives = self.negatives and Negatives(*(t.to(device) for t in vars(self.negatives).values()))
-        rows_N, positions_N, targets_N = (
-            t.to(device, non_blocking=True) for t in (self.rows_N, self.positions_N, self.targets_N)
-        )
-        return Batch(self.history.to(device), rows_N, positions_N, targets_N, negatives)
 
 
 @dataclass(frozen=True)
