@@ -3,7 +3,6 @@
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,13 @@ from lifelong.answers import (
     user_vectors,
 )
 from lifelong.cases import Cases, ItemRows, make_cases
-from lifelong.checkpoint import Loaded, load, save_member
+from lifelong.checkpoint import Loaded, load
+from lifelong.committing import Addition, next_body
 from lifelong.continual.bank import FREE, empty_bank
 from lifelong.continual.view import ITEM_TABLE
 from lifelong.core import registry
 from lifelong.core.config import plain, suggest
-from lifelong.core.errors import ConfigError, Conflict, DataError, ForgettingError, UsageError
+from lifelong.core.errors import ConfigError, Conflict, DataError, UsageError
 from lifelong.core.fingerprint import json_hash, numeric_stack
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Measure
@@ -39,26 +39,11 @@ from lifelong.inference import Answering
 from lifelong.inspection import inspect
 from lifelong.network import Design, TaskNet
 from lifelong.resume import Resume
-from lifelong.sealing import PROBE_ROLE, Seal, seal
 from lifelong.store.store import Store, Version
 from lifelong.task import Task, as_task
-from lifelong.verification import Check, changed_weights, check_candidate, check_version
+from lifelong.verification import Check, check_version
 
 TaskLike = Task | str | Path | Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Addition:
-    """What adding a task did: the version it became, what was trained, and how many probe values of earlier tasks changed."""
-
-    task: str
-    version: int
-    identity: str
-    seconds: float
-    trained: int
-    stored_bytes: int
-    free: float
-    changed: Mapping[str, int] = field(default_factory=dict)
 
 
 class LivingModel:
@@ -203,45 +188,22 @@ class LivingModel:
             )
         isolates = growth.strategy.isolates
         loaded = Loaded(self.design, growth.site.bank, {**self.members, member.name: member})
-        if isolates and self.version and (moved := changed_weights(loaded, self.version.body)):
-            raise ForgettingError(f"nothing was committed: the rendered weights of {', '.join(moved)} would change")
-        body = self._body(loaded, [member.name] if isolates else list(loaded.members))
-        changed = check_candidate(self.store, body, self.version.body if self.version else None)
-        if isolates and any(changed.values()):
-            raise ForgettingError(
-                f"nothing was committed: {sum(changed.values())} probe values of earlier tasks would change: {changed}"
-            )
-        body["changed"] = changed
+        before = self.version.body if self.version else None
+        body = next_body(self.store, loaded, before, member.name, isolates)
         self.version = self.store.commit(body, "add", self.version, int(time.time()))
         self.bank, self.members = loaded.bank, loaded.members
-        self._mounted = {} if not isolates else self._mounted
+        self._mounted = self._mounted if isolates else {}
         entry = body["tasks"][member.name]
-        stored = sum(file["bytes"] for file in entry["files"].values())
-        free = self.bank.shares()[FREE]
         return Addition(
-            member.name, self.version.number, entry["identity"], growth.seconds, growth.trained, stored, free, changed
+            task=member.name,
+            version=self.version.number,
+            identity=entry["identity"],
+            seconds=growth.seconds,
+            trained=growth.trained,
+            stored_bytes=sum(file["bytes"] for file in entry["files"].values()),
+            free=self.bank.shares()[FREE],
+            changed=body["changed"],
         )
-
-    def _body(self, loaded: Loaded, written: list[str]) -> dict[str, Any]:
-        """The body of the next version; the entries of tasks that are not written are taken over as they are."""
-        before = self.version.body["tasks"] if self.version else {}
-        tasks = {name: before[name] for name in loaded.members if name not in written}
-        for name in written:
-            entry = save_member(self.store, loaded.bank, loaded.members[name])
-            sealed = seal(loaded, name)
-            entry["files"][PROBE_ROLE] = self.store.put(sealed.probes).as_dict()
-            tasks[name] = {
-                **entry,
-                "fingerprint": sealed.fingerprint,
-                "identity": _identity(self.design, entry, sealed),
-            }
-        return {
-            "lifelong": __version__,
-            "design": plain(self.design),
-            "stack": numeric_stack(),
-            "order": list(loaded.members),
-            "tasks": tasks,
-        }
 
     def _job_name(self, task: Task, cases: Cases, seed: int) -> str:
         base = self.version.sha256 if self.version else ""
@@ -372,12 +334,6 @@ def make_source(spec: Any, where: str) -> Source:
     """A data set from its name, or from {name: …, option: …}."""
     _, cls, config = registry.make_config("datasets", spec, where)
     return cls(config)
-
-
-def _identity(design: Design, entry: dict[str, Any], sealed: Seal) -> str:
-    """A hash of everything that decides a task's answers: another identity is another task."""
-    files = {role: entry["files"][role]["sha256"] for role in ("catalogue", "items")}
-    return json_hash([plain(design), sealed.fingerprint, files])[:16]
 
 
 def _head_config(member: Member) -> Any:

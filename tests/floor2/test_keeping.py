@@ -5,7 +5,7 @@ import shutil
 import pytest
 import worlds
 
-from lifelong import LivingModel, resume
+from lifelong import LivingModel, committing, resume
 from lifelong import living as module
 from lifelong.core.errors import Conflict, LifelongError, UsageError
 from lifelong.resume import Resume
@@ -17,7 +17,7 @@ from lifelong.testing.store import KillAt, Watched, in_child
 def quick_check(monkeypatch):
     """The fresh process writes nothing into the model's folder; it is left out where every operation is killed."""
     monkeypatch.setattr(
-        module, "check_candidate", lambda store, body, before: dict.fromkeys((before or {"tasks": {}})["tasks"], 0)
+        committing, "check_candidate", lambda store, body, before: dict.fromkeys((before or {"tasks": {}})["tasks"], 0)
     )
 
 

@@ -5,8 +5,7 @@ import torch
 import worlds
 from torch import nn
 
-from lifelong import LivingModel
-from lifelong import living as module
+from lifelong import LivingModel, committing
 from lifelong.continual.bank import Bank, owned_by
 from lifelong.continual.overlay import Overlay
 from lifelong.core.errors import ForgettingError
@@ -92,7 +91,7 @@ def test_a_product_in_place_of_a_choice_is_caught(tmp_path, cache, monkeypatch):
         return self.values[name][: len(present)] * (visible[:, None] if name in self.tables else visible)
 
     monkeypatch.setattr(Bank, "_render", multiplied)
-    monkeypatch.setattr(module, "check_candidate", lambda *a: {})
+    monkeypatch.setattr(committing, "check_candidate", lambda *a: {})
     model = LivingModel.pretrain(tmp_path / "model", worlds.first(), cache=cache)
     with pytest.raises(ForgettingError, match="next"):
         model.add_task(worlds.label(0, strategy=KEEP_MUCH))
@@ -100,7 +99,7 @@ def test_a_product_in_place_of_a_choice_is_caught(tmp_path, cache, monkeypatch):
 
 def test_answers_without_a_fixed_chunk_are_caught(tmp_path, cache, monkeypatch):
     monkeypatch.setattr(Answering, "_chunks", lambda self, rows: iter([(rows, len(rows))]))
-    monkeypatch.setattr(module, "check_candidate", lambda *a: {})
+    monkeypatch.setattr(committing, "check_candidate", lambda *a: {})
     first = worlds.first(encoder={"name": "sasrec", "width": 64, "blocks": 1})
     model = LivingModel.pretrain(tmp_path / "model", first, cache=cache)
     assert sum(compare(model.store, model.version.body, model.version.body).values()) > 0
@@ -108,22 +107,21 @@ def test_answers_without_a_fixed_chunk_are_caught(tmp_path, cache, monkeypatch):
 
 def test_a_strategy_that_lies_is_refused_by_the_fresh_process(living, monkeypatch):
     """Fault: a parent's private norms are changed in a way that this process does not look at."""
-    monkeypatch.setattr(module, "changed_weights", lambda *a: [])
-    monkeypatch.setattr("lifelong.living.LivingModel._body", lying_body)
+    monkeypatch.setattr(committing, "changed_weights", lambda *a: [])
+    monkeypatch.setattr(committing, "write_body", lying_body)
     with pytest.raises(ForgettingError, match="probe values"):
         living.add_task(worlds.label(0))
     assert LivingModel.open(living.store.path).verify().ok
 
 
-def lying_body(self, loaded, written):
+def lying_body(store, loaded, before, written):
     private = loaded.members["next"].view.private
     name = next(n for n in private if n.endswith("norm.weight"))
     private[name] = private[name] * 1.0001
-    body = honest_body(self, loaded, list(loaded.members))
-    return body
+    return honest_body(store, loaded, before, list(loaded.members))
 
 
-honest_body = LivingModel._body
+honest_body = committing.write_body
 
 
 def test_what_is_mounted_cannot_be_trained(living):
@@ -138,3 +136,20 @@ def test_answers_do_not_depend_on_the_request(living):
     whole = torch.from_numpy(living.represent(histories))
     one_by_one = torch.cat([torch.from_numpy(living.represent([h])) for h in histories])
     assert torch.equal(whole, one_by_one)
+
+
+def test_another_numeric_stack_is_measured_and_is_no_false_alarm(living, monkeypatch):
+    monkeypatch.setattr("lifelong.verification.numeric_stack", lambda: {"device": "another"})
+    check = living.verify()
+    assert check.ok
+    assert not check.same_stack
+    assert check.difference == 0.0
+
+
+def test_a_difference_beyond_the_tolerance_is_told_on_any_stack(living, monkeypatch):
+    monkeypatch.setattr("lifelong.verification.numeric_stack", lambda: {"device": "another"})
+    users = Answering.users
+    monkeypatch.setattr(Answering, "users", lambda self, windows: users(self, windows) * 1.001)
+    check = living.verify()
+    assert not check.ok
+    assert check.difference > 1e-4

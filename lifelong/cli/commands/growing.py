@@ -9,8 +9,8 @@ from lifelong.cli.parser import Command, argument
 from lifelong.reports.format import count, duration, percent, size
 
 if TYPE_CHECKING:
+    from lifelong.committing import Addition
     from lifelong.estimate import Estimate
-    from lifelong.living import Addition
     from lifelong.task import Task
 
 TITLE = "grow a model"
