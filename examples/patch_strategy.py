@@ -1,7 +1,9 @@
 """A strategy of your own in one file: PeterRec's patches in every slot, the encoder frozen.
 
-Name it in a task as `strategy: examples.patch_strategy:PatchStrategy` (any importable module will do), or run this file: it
-checks the strategy against the contract that the built-in ones keep, then lets a tiny model learn a task with it.
+Name it in a task as `strategy: examples.patch_strategy:PatchStrategy` (any importable module will do). This file checks the
+strategy against the contract that the built-in ones keep, then lets a tiny model learn a task with it:
+
+    python -m examples.patch_strategy
 """
 
 import tempfile
