@@ -1,0 +1,80 @@
+"""The forgetting run: conure exactly zero, the control above zero, and a killed run that goes on to the same document."""
+
+import csv
+import json
+import shutil
+
+import pytest
+import worlds
+import yaml
+
+from lifelong import run_forgetting
+from lifelong.core.errors import ConfigError, UsageError
+
+STRATEGIES = ["conure", "sequential"]
+KEYS = {"tasks", "metric", "matrix", "backward_transfer", "forgetting", "changed_bits", "parameters", "seconds"}
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    folder, paths = tmp_path_factory.mktemp("tasks"), []
+    for task in (
+        worlds.first(),
+        worlds.label(0, fit={"epochs": 2, "lr": 0.02}),
+        worlds.cross(1, fit={"epochs": 2, "lr": 0.02}),
+    ):
+        paths.append(folder / f"{task['name']}.yaml")
+        paths[-1].write_text(yaml.safe_dump(task))
+    return paths
+
+
+@pytest.fixture(scope="module")
+def finished(tasks, cache, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIFELONG_CACHE", str(cache))
+        patch.setattr("os.cpu_count", lambda: 1)  # in this process: the tests' machine is small
+        yield out, run_forgetting(tasks, STRATEGIES, out)
+
+
+def test_conure_keeps_and_the_control_forgets(finished):
+    out, document = finished
+    written = json.loads((out / "forgetting.json").read_text())
+    assert written["strategies"] == document["strategies"]
+    conure, sequential = (written["strategies"][name] for name in STRATEGIES)
+    assert set(conure) >= KEYS
+    assert conure["changed_bits"] == 0
+    assert conure["forgetting"] == 0.0
+    assert sequential["changed_bits"] > 0
+    assert sequential["matrix"][-1][0] != sequential["matrix"][0][0]
+    assert [len(set(prints) - {None}) for prints in conure["fingerprints"].values()] == [1, 1, 1]
+    for strategy in (conure, sequential):
+        assert strategy["matrix"][0][1:] == [None, None]
+        assert all(value is not None for value in strategy["matrix"][-1])
+    rows = list(csv.DictReader((out / "forgetting.csv").open()))
+    assert {row["strategy"] for row in rows} == set(STRATEGIES)
+    page = (out / "report.html").read_text()
+    assert "sequential" in page
+    assert "http" not in page.split("</style>")[1]
+
+
+def test_a_killed_run_goes_on(finished, tasks, tmp_path):
+    out, document = finished
+    half = shutil.copytree(out, tmp_path / "half")
+    steps = json.loads((half / "steps" / "sequential.json").read_text())
+    (half / "steps" / "sequential.json").write_text(
+        json.dumps(steps[:2])
+    )  # the third task is committed, not yet measured
+    (half / "forgetting.json").unlink()
+    again = run_forgetting(tasks, STRATEGIES, half)
+    assert again["strategies"] == document["strategies"]
+
+
+def test_another_run_does_not_write_over_this_one(finished, tasks):
+    out, _ = finished
+    with pytest.raises(UsageError, match="other tasks or settings"):
+        run_forgetting(tasks[:2], STRATEGIES, out)
+    with pytest.raises(UsageError, match="at least two tasks"):
+        run_forgetting(tasks[:1], STRATEGIES, out)
+    with pytest.raises(ConfigError, match="did you mean 'conure'"):
+        run_forgetting(tasks, ["conur"], out)
