@@ -128,7 +128,7 @@ class LivingModel:
         growth = self._growth(task, seed, progress)
         job = self._job_name(task, growth.cases, seed)
         member = growth.run(progress, Resume(self.store.resume_folder(job)))
-        progress.say(f"checking {len(self.members)} earlier tasks in a fresh process")
+        progress.say(f"checking in a fresh process: {task.name} and {len(self.members)} earlier tasks")
         with self.store.writing():
             addition = self._commit(growth, member)
         self.store.clear_resume(job)

@@ -53,7 +53,8 @@ def _near(name: str, names: Sequence[str]) -> str:
 
 
 def _way_out(role: str) -> str:
-    way = f"say which one is the {role} with columns.{role}"
+    flag = f" (--{role}-col)" if role in ("user", "item", "time") else ""
+    way = f"say which one is the {role} with columns.{role}{flag}"
     return f"{way}, or columns.time: null for the order of the file" if role == "time" else way
 
 
