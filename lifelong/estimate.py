@@ -6,11 +6,10 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch.func import functional_call
 
-from lifelong.continual.overlay import Overlay
 from lifelong.growing import Growth
-from lifelong.training import trainable_count
+from lifelong.loading import ahead
+from lifelong.training import make_learner, trainable_count
 
 STEPS = 4
 
@@ -42,12 +41,12 @@ def estimate(growth: Growth) -> Estimate:
     free = growth.bank_free()
     phase = growth.first_phase()
     job = growth.job()
-    overlay = Overlay(growth.site.bank, phase.view, growth.site.claims, growth.names)
-    job.net.train()
+    learner = make_learner(job, phase, growth.site).train()
     seconds = []
-    for batch in islice(job.feed.epoch(0), STEPS):
+    for batch in ahead(islice(job.feed.epoch(0), STEPS), learner.device):
         began = time.perf_counter()
-        functional_call(job.net, overlay.weights(), (job.objective, batch)).backward()
+        learner(batch).backward()
+        _wait(learner.device)
         seconds.append(time.perf_counter() - began)
     per_epoch = min(seconds) * job.feed.batches_per_epoch() * 1.15  # the optimizer's step and validation
     trained = trainable_count(phase, growth.site, growth.net)
@@ -65,6 +64,12 @@ def estimate(growth: Growth) -> Estimate:
         seconds_at_most=round(per_epoch * growth.task.fit.epochs * 1.5, 1),
         memory_mb=round(_memory(growth, trained) / 1e6, 1),
     )
+
+
+def _wait(device: torch.device) -> None:
+    """Until a GPU has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _memory(growth: Growth, trained: int) -> float:

@@ -37,7 +37,8 @@ class Seen:
         place_M = np.arange(len(user_M)) - np.repeat(np.cumsum(lengths_N) - lengths_N, lengths_N) + starts_N[user_M]
         index_M = self.index_of_row[self.sequences.rows_E[place_M]]
         removed_M = (index_M >= 0) & (index_M != points.targets_N[user_M])
-        scores_NC[torch.from_numpy(user_M[removed_M]), torch.from_numpy(index_M[removed_M])] = -torch.inf
+        places = (torch.from_numpy(part_M[removed_M]).to(scores_NC.device) for part_M in (user_M, index_M))
+        scores_NC[tuple(places)] = -torch.inf
 
 
 def seen_items(cases: Cases) -> Seen:
@@ -70,9 +71,10 @@ def validation_score(net: TaskNet, cases: Cases, metric: str) -> float:
 
 
 def _fast_scores(net: TaskNet, cases: Cases) -> Iterator[Tensor]:
+    device = next(net.encoder.parameters()).device
     with torch.no_grad():
         for batch in case_batches(cases.sequences, cases.valid, net.encoder.length, FAST_BATCH):
-            yield net.scores(net.users(batch.history))
+            yield net.scores(net.users(batch.to(device).history))
 
 
 def _outcomes(net: TaskNet, cases: Cases, points: Points, chunks: Iterator[Tensor]) -> Iterator[Outcome]:
@@ -83,7 +85,7 @@ def _outcomes(net: TaskNet, cases: Cases, points: Points, chunks: Iterator[Tenso
         part = points.where(np.arange(done, done + len(scores_NC)))
         if seen is not None:
             seen.remove(scores_NC, part)
-        yield head.outcome(scores_NC, torch.from_numpy(part.targets_N))
+        yield head.outcome(scores_NC, torch.from_numpy(part.targets_N).to(scores_NC.device))
         done += len(scores_NC)
 
 

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lifelong.cases import Cases, ItemRows
 from lifelong.continual.bank import Bank
 from lifelong.continual.phase import Phase
 from lifelong.continual.site import Site
 from lifelong.continual.strategies.base import Strategy
-from lifelong.continual.view import View, render
+from lifelong.continual.view import ITEM_TABLE, View, render
 from lifelong.core import registry
+from lifelong.core.compute import Compute
 from lifelong.core.errors import ConfigError
 from lifelong.core.progress import Progress
 from lifelong.data.feeds import EventFeed, LabelFeed
@@ -27,6 +28,9 @@ from lifelong.objectives.base import Objective
 from lifelong.resume import Resume
 from lifelong.task import Task
 from lifelong.training import CurvePoint, Feed, Job, fit, trainable_count
+
+SPARSE_FROM = 1 << 21
+"""Numbers in a table from which on its dense gradient and update cost more than sorting the rows of a batch."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,26 @@ class Growth:
     """One task while it grows. Nothing outside this object changes until the model takes `bank` and `member()` over."""
 
     def __init__(
-        self, design: Design, bank: Bank, parent: Member | None, owner: int, task: Task, cases: Cases, seed: int
+        self,
+        design: Design,
+        bank: Bank,
+        parent: Member | None,
+        owner: int,
+        task: Task,
+        cases: Cases,
+        seed: int,
+        compute: Compute,
     ) -> None:
         self.design, self.parent, self.task, self.cases, self.seed = design, parent, task, cases, seed
-        next_row = len(bank.owners["items.weight"])
+        self.compute = compute
+        next_row = len(bank.owners[ITEM_TABLE])
         rows = next_row + len(cases.new_items)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             view = View(owner, parent.view if parent else None, rows)
             self.net = _skeleton(design, view, task, cases.catalogue, cases.known)
+        self.negatives = _negatives(task, cases)
+        _choose_sparse(self.net, self.negatives is not None or task.data.label is not None)
         self.first_row = next_row
         self.names = self.net.trunk_names()
         self.site = Site(
@@ -145,15 +160,16 @@ class Growth:
         return Job(
             net=self.net,
             objective=make_objective(self.task),
-            feed=make_feed(self.task, self.cases, self.design.length, self.seed),
+            feed=make_feed(self.task, self.cases, self.design.length, self.seed, self.negatives),
             validate=lambda net: validation_score(net, self.cases, metric),
             fit=self.task.fit,
             seed=self.seed,
             names=self.names,
+            compute=self.compute,
         )
 
     def _member(self, view: View) -> Member:
-        own = {name: value.detach().clone() for name, value in self.net.own_tensors().items()}
+        own = {name: value.detach().cpu().clone() for name, value in self.net.own_tensors().items()}
         parts = {slot: part.spec() for slot, part in view.parts.items()}
         record = {
             "seconds": round(self.seconds, 2),
@@ -183,27 +199,34 @@ def make_objective(task: Task) -> Objective:
     return cls(config)
 
 
-def make_feed(task: Task, cases: Cases, length: int, seed: int) -> Feed:
+def make_feed(task: Task, cases: Cases, length: int, seed: int, negatives: NegativeSampler | None) -> Feed:
     """Training batches as the objective wants them supervised."""
     fit_ = task.fit
     if make_objective(task).points == "users":
         return LabelFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, fit_.windows_per_user)
     if task.data.label:
         raise ConfigError(f"task {task.name!r}: a label of users is trained by the objective supervised")
-    return EventFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, _negatives(task, cases))
+    return EventFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, negatives)
 
 
 def _negatives(task: Task, cases: Cases) -> NegativeSampler | None:
     config = registry.make_config("heads", task.head, "head")[2]
-    if len(cases.catalogue) <= getattr(config, "full_softmax_up_to", len(cases.catalogue)):
+    if task.data.label or len(cases.catalogue) <= getattr(config, "full_softmax_up_to", len(cases.catalogue)):
         return None
-    return NegativeSampler(cases.counts_C, config.negatives)
+    return NegativeSampler(cases.counts_C, config.negatives, config.in_batch)
+
+
+def _choose_sparse(net: TaskNet, rows_only: bool) -> None:
+    """Let large tables get gradients of the rows that a batch touches, where nothing looks at all rows."""
+    for module in net.modules():
+        if isinstance(module, nn.Embedding) and rows_only:
+            module.sparse = module.weight.numel() >= SPARSE_FROM
 
 
 def _skeleton(design: Design, view: View, task: Task, catalogue: tuple[str, ...], known: ItemRows) -> TaskNet:
     rows_C = known.rows_of(pa.array(catalogue, pa.string())) if task.data.label is None else np.zeros(1, np.int32)
     rows = torch.from_numpy(rows_C.astype(np.int64)) if len(rows_C) and rows_C.all() else None
-    net = TaskNet(design, view.rows, None)
+    net = TaskNet(design, view.rows, None, table="meta")
     net.head = _make_head(task, net.width, catalogue, rows)
     return net
 

@@ -25,6 +25,7 @@ from lifelong.committing import Addition, next_body
 from lifelong.continual.bank import FREE, empty_bank
 from lifelong.continual.view import ITEM_TABLE
 from lifelong.core import registry
+from lifelong.core.compute import Compute
 from lifelong.core.config import plain, suggest
 from lifelong.core.errors import ConfigError, Conflict, DataError, UsageError
 from lifelong.core.fingerprint import json_hash, numeric_stack
@@ -43,6 +44,7 @@ from lifelong.store.store import Store, Version
 from lifelong.task import Task, as_task
 from lifelong.verification import Check, check_version
 
+DEFAULT = Compute()
 TaskLike = Task | str | Path | Mapping[str, Any]
 
 
@@ -68,17 +70,18 @@ class LivingModel:
         task: TaskLike,
         *,
         seed: int = 0,
+        compute: Compute = DEFAULT,
         progress: Progress | None = None,
         cache: Path | None = None,
     ) -> "LivingModel":
         """Make a model at `path` and let it learn its first task.
 
-        The task's YAML names the encoder and the length of the window. A run that was killed goes on where it was. Raises
-        UsageError where there is a model already.
+        The task's YAML names the encoder and the length of the window; `compute` says on which device to train. A run that
+        was killed goes on where it was. Raises UsageError where there is a model already.
         """
         task = as_task(task)
         model = cls._unborn(path, task, cache)
-        model.add_task(task, seed=seed, progress=progress)
+        model.add_task(task, seed=seed, compute=compute, progress=progress)
         return model
 
     @classmethod
@@ -114,6 +117,7 @@ class LivingModel:
         *,
         seed: int = 0,
         allow_forgetting: bool = False,
+        compute: Compute = DEFAULT,
         progress: Progress | None = None,
     ) -> Addition:
         """Let the model learn a task and commit it as the next version.
@@ -125,8 +129,8 @@ class LivingModel:
         """
         task, progress = as_task(task), progress or Silent()
         self._may_add(task, allow_forgetting)
-        growth = self._growth(task, seed, progress)
-        job = self._job_name(task, growth.cases, seed)
+        growth = self._growth(task, seed, compute, progress)
+        job = self._job_name(task, growth.cases, seed, compute)
         member = growth.run(progress, Resume(self.store.resume_folder(job)))
         progress.say(f"checking in a fresh process: {task.name} and {len(self.members)} earlier tasks")
         with self.store.writing():
@@ -136,14 +140,16 @@ class LivingModel:
         self.last_addition = addition
         return addition
 
-    def plan(self, task: TaskLike, *, seed: int = 0, progress: Progress | None = None) -> Estimate:
+    def plan(
+        self, task: TaskLike, *, seed: int = 0, compute: Compute = DEFAULT, progress: Progress | None = None
+    ) -> Estimate:
         """What adding the task would train, what would be left, how long it would take and how much memory; trains nothing.
 
         Raises what add_task would raise before training.
         """
         task = as_task(task)
         self._may_add(task, allow_forgetting=True)
-        return estimate(self._growth(task, seed, progress or Silent()))
+        return estimate(self._growth(task, seed, compute, progress or Silent()))
 
     def _may_add(self, task: Task, allow_forgetting: bool) -> None:
         if task.name in self.members:
@@ -160,13 +166,13 @@ class LivingModel:
                 "--allow-forgetting (allow_forgetting=True), or choose one that isolates, such as conure"
             )
 
-    def _growth(self, task: Task, seed: int, progress: Progress) -> Growth:
+    def _growth(self, task: Task, seed: int, compute: Compute, progress: Progress) -> Growth:
         parent = self._parent(task)
         prepared = self.prepare(task, progress)
         known = known_items(self.members, parent.name if parent else None)
         cases = make_cases(task, prepared, known, len(self.bank.owners[ITEM_TABLE]))
         owner = 1 + max((m.view.owner for m in self.members.values()), default=FREE)
-        return Growth(self.design, self.bank, parent, owner, task, cases, seed)
+        return Growth(self.design, self.bank, parent, owner, task, cases, seed, compute)
 
     def _parent(self, task: Task) -> Member | None:
         if not self.members:
@@ -205,9 +211,10 @@ class LivingModel:
             changed=body["changed"],
         )
 
-    def _job_name(self, task: Task, cases: Cases, seed: int) -> str:
+    def _job_name(self, task: Task, cases: Cases, seed: int, compute: Compute) -> str:
         base = self.version.sha256 if self.version else ""
-        return json_hash([task.to_values(), cases.dataset_key, seed, base, __version__, numeric_stack()])[:16]
+        where = [__version__, numeric_stack(), compute.identity()]
+        return json_hash([task.to_values(), cases.dataset_key, seed, base, *where])[:16]
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
@@ -322,12 +329,17 @@ class LivingModel:
 
 
 def plan_first(
-    task: TaskLike, *, seed: int = 0, progress: Progress | None = None, cache: Path | None = None
+    task: TaskLike,
+    *,
+    seed: int = 0,
+    compute: Compute = DEFAULT,
+    progress: Progress | None = None,
+    cache: Path | None = None,
 ) -> Estimate:
     """What pretraining a model on its first task would take; makes nothing. Raises what pretrain would raise."""
     with tempfile.TemporaryDirectory() as folder:
         model = LivingModel._unborn(Path(folder) / "model", as_task(task), cache)
-        return model.plan(task, seed=seed, progress=progress)
+        return model.plan(task, seed=seed, compute=compute, progress=progress)
 
 
 def make_source(spec: Any, where: str) -> Source:

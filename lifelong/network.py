@@ -35,11 +35,12 @@ class TaskNet(nn.Module):
     `items` and `encoder` are the trunk, whose tensors a view renders; `head` and what sits in the slots are the task's own.
     """
 
-    def __init__(self, design: Design, rows: int, head: Head | None) -> None:
+    def __init__(self, design: Design, rows: int, head: Head | None, *, table: str = "cpu") -> None:
+        """`table="meta"` makes an item table without values, to be put in place later: a large one costs nothing then."""
         super().__init__()
         self.encoder = _make_encoder(design)
         self.causal = self.encoder.causal
-        self.items = nn.Embedding(rows, self.width, padding_idx=0)
+        self.items = nn.Embedding(rows, self.width, padding_idx=0, device=table)
         nn.init.normal_(self.items.weight, std=self.width**-0.5)
         with torch.no_grad():
             self.items.weight[0] = 0.0
@@ -67,12 +68,12 @@ class TaskNet(nn.Module):
     def scores(self, users_BD: Tensor) -> Tensor:
         """The head's scores (B, C) of user vectors."""
         assert self.head is not None
-        return self.head.scores(users_BD, self.items.weight)
+        return self.head.scores(users_BD, self.items)
 
     def answer_loss(self, users_ND: Tensor, targets_N: Tensor, negatives: Negatives | None) -> Tensor:
         """The head's mean loss at N points."""
         assert self.head is not None
-        return self.head.loss(users_ND, targets_N, self.items.weight, negatives)
+        return self.head.loss(users_ND, targets_N, self.items, negatives)
 
     def forward(self, objective: Objective, batch: Batch) -> Tensor:
         """The objective's loss; the one call that training makes, through torch.func.functional_call."""
@@ -96,6 +97,22 @@ class TaskNet(nn.Module):
         slots = self.slots()
         for name, part in parts.items():
             slots[name].part = part
+
+    @torch.no_grad()
+    def put(self, weights: Mapping[str, Tensor]) -> None:
+        """Let the trunk's parameters of these names be these very tensors, without gradients; the task's own stay."""
+        for name, value in weights.items():
+            owner, _, leaf = name.rpartition(".")
+            module = self.get_submodule(owner)
+            if getattr(module, leaf).is_meta:
+                setattr(module, leaf, nn.Parameter(value.detach(), requires_grad=False))
+            getattr(module, leaf).requires_grad_(False).data = value.detach()
+
+    def to_device(self, device: torch.device) -> None:
+        """Move what has values; a table without any is left for `put`."""
+        for module in self.children():
+            if module is not self.items:
+                module.to(device)
 
     def mount(self, trunk: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
         """Take these very tensors as weights (aliased, read-only) and go into evaluation mode."""

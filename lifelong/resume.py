@@ -3,7 +3,9 @@
 import json
 import os
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,42 +15,67 @@ from lifelong.store.tensors import pack, unpack
 from lifelong.task import Fit
 
 SECONDS_BETWEEN_SAVES = 20.0
+BETAS = (0.9, 0.98)
+"""Of Adam; the second is lower than torch's own: gradients of sequences change quickly."""
 
 
 class State:
-    """Everything that a phase's training carries from one epoch to the next."""
+    """Everything that a phase's training carries from one epoch to the next.
 
-    def __init__(self, theta: dict[str, torch.nn.Parameter], own: dict[str, Tensor], fit: Fit) -> None:
-        self.tensors: dict[str, Tensor] = {
-            **{f"theta/{n}": p for n, p in theta.items()},
-            **{f"own/{n}": p for n, p in own.items()},
-        }
-        self.optimizer = _optimizer(list(self.tensors.values()), fit)
+    `tensors` are the trained ones by name; those in `sparse` get gradients of single rows, and SparseAdam, which leaves the
+    other rows and their moments alone.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], sparse: Collection[str], fit: Fit) -> None:
+        self.tensors = dict(tensors)
+        self.optimizers = _optimizers(self.tensors, sparse, fit)
         self.best = {name: value.detach().clone() for name, value in self.tensors.items()}
         self.best_valid = float("-inf")
         self.epoch = 0
         self.since_best = 0
-        self.curve: list[tuple[int, float, float]] = []
+        self.seconds = 0.0
+        self.curve: list[tuple[int, float, float, float]] = []
 
     def set_rate(self, lr: float) -> None:
         """The learning rate of the steps to come."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = lr
 
-    def judge(self, loss: float, valid: float) -> None:
-        """Take note of an epoch; keep its weights if no earlier one was as good."""
+    def advance(self) -> None:
+        """One step by the gradients that lie there, which are dropped."""
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def judge(self, loss: float, valid: float, seconds: float) -> None:
+        """Take note of an epoch that took so long; keep its weights if no earlier one was as good."""
         self.epoch += 1
         self.since_best += 1
-        self.curve.append((self.epoch, loss, valid))
+        self.seconds += seconds
+        self.curve.append((self.epoch, loss, valid, round(self.seconds, 3)))
         if valid > self.best_valid:
             self.best_valid, self.since_best = valid, 0
-            self.best = {name: value.detach().clone() for name, value in self.tensors.items()}
+            for name, value in self.tensors.items():
+                self.best[name].copy_(value.detach())
 
     def restore_best(self) -> None:
         """Put the best epoch's weights back."""
         with torch.no_grad():
             for name, value in self.tensors.items():
                 value.copy_(self.best[name])
+
+    def moments(self) -> dict[str, dict[str, Tensor]]:
+        """Name -> what the optimizers remember of that tensor."""
+        known = {value: memory for optimizer in self.optimizers for value, memory in optimizer.state.items()}
+        return {name: known[value] for name, value in self.tensors.items() if value in known}
+
+    def remember(self, name: str, memory: dict[str, Any]) -> None:
+        """Give an optimizer back what it knew of a tensor."""
+        value = self.tensors[name]
+        for optimizer in self.optimizers:
+            if any(value is p for group in optimizer.param_groups for p in group["params"]):
+                optimizer.state[value] = memory
 
 
 class Resume:
@@ -67,6 +94,7 @@ class Resume:
             "epoch": state.epoch,
             "since_best": state.since_best,
             "best_valid": state.best_valid,
+            "seconds": state.seconds,
             "curve": state.curve,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -84,33 +112,45 @@ class Resume:
         _unflatten(state, unpack(data, str(path)))
         numbers = _numbers(data, path)
         state.epoch, state.since_best, state.best_valid = numbers["epoch"], numbers["since_best"], numbers["best_valid"]
+        state.seconds = numbers["seconds"]
         state.curve = [tuple(point) for point in numbers["curve"]]
 
 
-def _optimizer(parameters: list[Tensor], fit: Fit) -> torch.optim.AdamW:
+def _optimizers(tensors: Mapping[str, Tensor], sparse: Collection[str], fit: Fit) -> list[torch.optim.Optimizer]:
+    dense = [value for name, value in tensors.items() if name not in sparse]
     groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": fit.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        {"params": [p for p in dense if p.dim() >= 2], "weight_decay": fit.weight_decay},
+        {"params": [p for p in dense if p.dim() < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=fit.lr, betas=(0.9, 0.98), fused=True)
+    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=fit.lr, betas=BETAS, fused=True)] if dense else []
+    rows = [tensors[name] for name in tensors if name in sparse]
+    return [*made, torch.optim.SparseAdam(rows, lr=fit.lr, betas=BETAS)] if rows else made
 
 
 def _flatten(state: State) -> dict[str, Tensor]:
     tensors = {f"now/{n}": v.detach() for n, v in state.tensors.items()} | {
         f"best/{n}": v for n, v in state.best.items()
     }
-    for name, value in state.tensors.items():
-        tensors |= {f"optimizer/{key}/{name}": v for key, v in state.optimizer.state.get(value, {}).items()}
-    return {name: value.contiguous() for name, value in tensors.items()}
+    for name, memory in state.moments().items():
+        tensors |= {f"optimizer/{key}/{name}": torch.as_tensor(v) for key, v in memory.items()}
+    return {name: value.cpu().contiguous() for name, value in tensors.items()}
 
 
 def _unflatten(state: State, tensors: dict[str, Tensor]) -> None:
     with torch.no_grad():
         for name, value in state.tensors.items():
             value.copy_(tensors[f"now/{name}"])
-            state.best[name] = tensors[f"best/{name}"]
+            state.best[name].copy_(tensors[f"best/{name}"])
             keys = [k.split("/")[1] for k in tensors if k.startswith("optimizer/") and k.split("/", 2)[2] == name]
-            state.optimizer.state[value] = {key: tensors[f"optimizer/{key}/{name}"] for key in keys}
+            if keys:
+                state.remember(name, {key: _memory(key, tensors[f"optimizer/{key}/{name}"], value) for key in keys})
+
+
+def _memory(key: str, kept: Tensor, like: Tensor) -> Any:
+    """As the optimizer had it: moments beside their tensor, a sparse one's count of steps as a number."""
+    if key == "step" and kept.dtype == torch.int64:
+        return int(kept)
+    return kept.to(like.device)
 
 
 def _numbers(data: bytes, path: Path) -> dict:

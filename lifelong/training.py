@@ -1,25 +1,32 @@
 """The one training loop: every phase of every strategy, early stop on validation, resumable at any epoch."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
 from lifelong.continual.overlay import Overlay
 from lifelong.continual.phase import Phase
 from lifelong.continual.site import Site
+from lifelong.continual.view import ITEM_TABLE
+from lifelong.core.compute import Compute
 from lifelong.core.errors import LifelongError
 from lifelong.core.memory import keep_freed_memory
 from lifelong.core.progress import Progress
 from lifelong.core.types import Batch
+from lifelong.learner import Learner
+from lifelong.loading import ahead
 from lifelong.network import TaskNet
 from lifelong.objectives.base import Objective
 from lifelong.resume import Resume, State
 from lifelong.task import Fit
+
+REPORTED = 20
+"""The loss is shown after so many steps: to read it, a GPU must be waited for."""
 
 
 class Feed(Protocol):
@@ -36,12 +43,13 @@ class Feed(Protocol):
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One epoch: mean training loss, and the validation score (higher is better) that selects."""
+    """One epoch: mean training loss, the validation score (higher is better) that selects, seconds since the phase began."""
 
     phase: str
     epoch: int
     loss: float
     valid: float
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +64,7 @@ class Job:
     seed: int
     names: list[str]
     """The trunk's parameters."""
+    compute: Compute = field(default_factory=Compute)
 
 
 def fit(job: Job, phase: Phase, number: int, site: Site, progress: Progress, resume: Resume) -> list[CurvePoint]:
@@ -65,37 +74,57 @@ def fit(job: Job, phase: Phase, number: int, site: Site, progress: Progress, res
     LifelongError at a loss that is not finite; nothing has been stored then.
     """
     keep_freed_memory()
-    overlay = Overlay(site.bank, phase.view, site.claims, job.names)
-    state = State(overlay.theta, _own(job.net), job.fit)
+    learner = make_learner(job, phase, site)
+    state = State(learner.parameters_by_name(), learner.sparse_names(), job.fit)
     resume.load(number, state)
     epochs = max(1, round(job.fit.epochs * phase.epochs_share))
-    with torch.random.fork_rng(devices=[]):
+    step = torch.compile(learner, dynamic=True) if job.compute.compile else learner
+    with torch.random.fork_rng(devices=[learner.device] if learner.device.type == "cuda" else []):
         while state.epoch < epochs and state.since_best < job.fit.patience:
-            _epoch(job, phase, number, epochs, overlay, state, progress)
+            _epoch(job, phase, number, epochs, learner, step, state, progress)
             resume.save(number, state)
     state.restore_best()
-    overlay.store()
+    learner.overlay.store()
     return [CurvePoint(phase.label, *point) for point in state.curve]
 
 
+def make_learner(job: Job, phase: Phase, site: Site) -> Learner:
+    """What the phase trains, on the device of the job."""
+    sparse = frozenset({ITEM_TABLE} if job.net.items.sparse else ())
+    overlay = Overlay(site.bank, phase.view, site.claims, job.names, job.compute.place(), sparse)
+    return Learner(job.net, job.objective, overlay, phase, job.compute)
+
+
 def _epoch(
-    job: Job, phase: Phase, number: int, epochs: int, overlay: Overlay, state: State, progress: Progress
+    job: Job,
+    phase: Phase,
+    number: int,
+    epochs: int,
+    learner: Learner,
+    step: Callable[[Batch], Tensor],
+    state: State,
+    progress: Progress,
 ) -> None:
+    began = time.perf_counter()
     torch.manual_seed(_mix(job.seed, number, state.epoch))
     progress.start(f"{phase.label} {state.epoch + 1}", job.feed.batches_per_epoch())
     state.set_rate(job.fit.lr * phase.lr_scale * _rate(state.epoch, epochs))
-    job.net.train()
-    total, steps = torch.zeros(()), 0
-    for batch in job.feed.epoch(_mix(number, state.epoch)):
-        loss = _step(job, phase, overlay, state, batch)
-        total, steps = total + loss, steps + 1
-        if steps % 10 == 0:
-            progress.advance(10, loss=float(loss))
+    learner.train()
+    total, steps = torch.zeros((), device=learner.device), 0
+    for batch in ahead(job.feed.epoch(_mix(number, state.epoch)), learner.device):
+        loss = step(batch)
+        loss.backward()
+        learner.overlay.keep_to_claims()
+        state.advance()
+        total, steps = total + loss.detach(), steps + 1
+        if steps % REPORTED == 0:
+            progress.advance(REPORTED, loss=float(loss.detach()))
     _must_be_finite(total, state.epoch)
-    valid = _validate(job, overlay)
+    valid = _validate(job, learner)
     progress.end()
-    state.judge(float(total) / max(1, steps), valid)
-    progress.say(f"{phase.label} epoch {state.epoch}: loss {float(total) / max(1, steps):.4f}, validation {valid:.4f}")
+    mean = float(total) / max(1, steps)
+    state.judge(mean, valid, time.perf_counter() - began)
+    progress.say(f"{phase.label} epoch {state.epoch}: loss {mean:.4f}, validation {valid:.4f}")
 
 
 def _rate(epoch: int, epochs: int) -> float:
@@ -103,44 +132,9 @@ def _rate(epoch: int, epochs: int) -> float:
     return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
 
 
-def _step(job: Job, phase: Phase, overlay: Overlay, state: State, batch: Batch) -> Tensor:
-    loss = functional_call(job.net, overlay.weights(), (job.objective, batch))
-    if phase.penalty is not None:
-        loss = loss + phase.penalty()
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    state.optimizer.step()
-    return loss.detach()
-
-
 @torch.no_grad()
-def _validate(job: Job, overlay: Overlay) -> float:
-    job.net.eval()
-    with mounted(job.net, overlay.weights()):
-        return job.validate(job.net)
-
-
-class mounted:
-    """`with mounted(net, weights):` the net computes with these tensors, then with its own again."""
-
-    def __init__(self, net: TaskNet, weights: dict[str, Tensor]) -> None:
-        self.net, self.weights = net, weights
-
-    def __enter__(self) -> None:
-        named = dict(self.net.named_parameters())
-        self.kept = {name: named[name].data for name in self.weights}
-        for name, value in self.weights.items():
-            named[name].data = value.detach()
-
-    def __exit__(self, *error: object) -> None:
-        named = dict(self.net.named_parameters())
-        for name, value in self.kept.items():
-            named[name].data = value
-
-
-def _own(net: TaskNet) -> dict[str, Tensor]:
-    trunk = set(net.trunk_names())
-    return {name: p for name, p in net.named_parameters() if name not in trunk}
+def _validate(job: Job, learner: Learner) -> float:
+    return job.validate(learner.settle())
 
 
 def _must_be_finite(total: Tensor, epoch: int) -> None:
@@ -159,8 +153,10 @@ def _mix(*numbers: int) -> int:
 
 def trainable_count(phase: Phase, site: Site, net: TaskNet) -> int:
     """How many numbers a phase trains."""
+    trunk = set(net.trunk_names())
+    own = sum(p.numel() for name, p in net.named_parameters() if name not in trunk)
     private = sum(v.numel() for v in phase.view.private.values())
     claimed = sum(
         int(c.sum()) * (site.bank.values[n].shape[1] if n in site.bank.tables else 1) for n, c in site.claims.items()
     )
-    return private + claimed + sum(p.numel() for p in _own(net).values())
+    return private + claimed + own

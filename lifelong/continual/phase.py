@@ -1,11 +1,31 @@
 """One stretch of training that a strategy asks for; the training loop knows nothing else of strategies."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lifelong.continual.view import View
+from lifelong.core.types import Batch
+
+Weights = Mapping[str, Tensor]
+"""Tensors of the trunk by name, as they stand in a step; gradients pass through them."""
+
+
+class Penalty(nn.Module, ABC):
+    """What a phase adds to the loss of every batch; the door for methods that pull towards, or rehearse, earlier tasks.
+
+    Its parameters that require a gradient are trained with the task (heads of earlier tasks). What it draws depends on the
+    number of the epoch alone, so that an interrupted training goes on to the same bits.
+    """
+
+    @abstractmethod
+    def forward(self, weights: Weights, batch: Batch) -> Tensor:
+        """A scalar of this step's trunk and batch, both on one device."""
+
+    def start(self, epoch: int) -> None:
+        """Called before the first batch of every epoch, counted from 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,5 +39,5 @@ class Phase:
     """Epochs as a share of the task's `fit.epochs`, at least one."""
     lr_scale: float = 1.0
     """Factor on the task's learning rate."""
-    penalty: Callable[[], Tensor] | None = None
-    """Added to the loss of every batch; the door for methods that pull towards earlier weights."""
+    penalty: Penalty | None = None
+    """Added to the loss of every batch."""

@@ -1,5 +1,6 @@
 """Where one task grows: what a strategy may do to a fork of the bank before the task is sealed."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,6 +10,9 @@ from torch import Tensor
 from lifelong.continual.bank import FREE, Bank, owned_by, private_values
 from lifelong.continual.view import ITEM_TABLE, View, render
 from lifelong.core.errors import CapacityError, ConfigError
+
+Keep = Callable[[str], float]
+"""Name of a weight tensor -> share of what a task claimed in it that it keeps, in [0, 1]."""
 
 
 class Initial(Protocol):
@@ -37,23 +41,24 @@ class Site:
     initial: Initial
     claims: dict[str, Tensor] = field(default_factory=dict)
 
-    def claim_free(self) -> View:
+    def claim_free(self, *, fresh: bool = False) -> View:
         """See the parent's lineage, own every free weight, with private norms and biases.
 
-        What a child claims starts at 0, so before its first step it computes exactly what its parent computes; the root
-        starts from random values.
+        What a child claims starts at 0, so before its first step it computes exactly what its parent computes; where `fresh`,
+        and for the root, it starts from random values.
         """
         self._need_bare_parent()
         self._need_shared_parent()
         view = self._view()
-        start = self.initial(self.rows) if self.parent is None else None
-        for name in self.bank.prunable if start else self._free_names():
-            self._claim(name, self.bank.owners[name] == FREE, start[name] if start else None)
-        if start:
+        root = self.parent is None
+        start = self.initial(self.rows) if root or fresh else {}
+        for name in self.bank.prunable if root else self._free_names():
+            self._claim(name, self.bank.owners[name] == FREE, start.get(name))
+        if root:
             for name in self.bank.tables - {ITEM_TABLE}:
                 self._claim(name, self.bank.owners[name] == FREE, start[name])
         self._claim_rows()
-        values = start if start else self._rendered_parent()
+        values = start if root else self.seen_by_parent()
         view.private = {name: value.clone() for name, value in private_values(values).items()}
         return view
 
@@ -70,7 +75,7 @@ class Site:
         self._need_parent("starts from a copy of its parent")
         self._reserve_rows()
         view = self._view(alone=True)
-        view.private = {name: value.clone() for name, value in self._rendered_parent().items()}
+        view.private = {name: value.clone() for name, value in self.seen_by_parent().items()}
         table = view.private[ITEM_TABLE]
         view.private[ITEM_TABLE] = torch.cat([table, self.initial(self.rows)[ITEM_TABLE][len(table) :]])
         return view
@@ -89,6 +94,16 @@ class Site:
         view.alone = False
         return view
 
+    def seen_by_parent(self) -> dict[str, Tensor]:
+        """The trunk's tensors as the parent sees them, not to be changed."""
+        assert self.parent is not None
+        return render(self.bank, self.parent, self.names)
+
+    def private_copies(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """Copies of some of the tensors that the parent sees, for a view to keep and train as its own."""
+        seen = self.seen_by_parent()
+        return {name: seen[name].clone() for name in names}
+
     def write_back(self, view: View) -> None:
         """Let what a shared view has learnt replace the weights of its whole line of parents; they change, and so do the
         tasks that stand on them."""
@@ -105,33 +120,39 @@ class Site:
         view.private = {}
         self.claims = {}
 
-    def release_smallest(self, view: View, keep: float) -> None:
-        """Keep the largest `keep` of what the task claimed in each weight tensor, by absolute value; the rest is free again.
+    def release_smallest(self, view: View, keep: Keep) -> int:
+        """Keep the largest of what the task claimed in each weight tensor, by absolute value; the rest is free again.
 
         An exact count by a stable sort, so ties fall to the lower index (Conure prunes per layer, Yuan et al. 2021 section
         3.2.1; its code keeps one more and all ties). Released weights are zeroed, as in PackNet, where Conure leaves them at
-        their dense value: a child starts as its parent only from zero.
+        their dense value: a child starts as its parent only from zero. Returns how many were released.
         """
+        released = 0
         for name in self.bank.prunable:
             if name not in self.claims:
                 continue
             claimed = self.claims[name].flatten().nonzero().flatten()
             size = self.bank.values[name].flatten()[claimed].abs()
             order = torch.sort(size, descending=True, stable=True).indices
-            self.bank.release(name, claimed[order[round(keep * len(claimed)) :]])
+            smallest = claimed[order[round(keep(name) * len(claimed)) :]]
+            self.bank.release(name, smallest)
             self.claims[name] = self.bank.owners[name] == self.owner
+            released += len(smallest)
+        return released
 
     def free_share(self) -> float:
         """Share of the prunable weights that nobody owns."""
         return self.bank.shares()[FREE]
 
-    def need_capacity(self, task: str, keep: float, min_share: float) -> None:
+    def need_capacity(self, task: str, keep: Keep, min_share: float) -> None:
         """Raises CapacityError where the task would end up with less than `min_share` of the encoder."""
-        free = self.free_share()
-        if free * keep < min_share:
+        free = {name: int((self.bank.owners[name] == FREE).sum()) for name in self.bank.prunable}
+        total = sum(self.bank.owners[name].numel() for name in free)
+        owned = sum(keep(name) * count for name, count in free.items()) / total
+        if owned < min_share:
             raise CapacityError(
-                f"task {task!r} would own {free * keep:.2%} of the encoder (keep {keep:g} of the {free:.2%} still free), "
-                f"min_share is {min_share:.2%}. Raise keep, lower min_share, or use a strategy that claims nothing: probe, "
+                f"task {task!r} would own {owned:.2%} of the encoder (of the {self.free_share():.2%} still free), min_share is "
+                f"{min_share:.2%}. Raise keep, lower min_share, or use a strategy that claims nothing: peterrec, probe, "
                 "finetune (a private copy)"
             )
 
@@ -146,17 +167,23 @@ class Site:
 
     def _claim_rows(self) -> None:
         """Rows of the bank's item table for the items that the task brings, random, and its to train."""
-        first = self._append_rows(self.initial(self.rows)[ITEM_TABLE])
+        first = self._append_rows(self._new_rows())
         if self.rows > first:
             self.claims[ITEM_TABLE] = torch.arange(self.rows) >= first
 
     def _reserve_rows(self) -> None:
         """The same numbers of rows, zero in the bank: the task keeps its values in a private table."""
-        self._append_rows(torch.zeros_like(self.initial(self.rows)[ITEM_TABLE]))
+        self._append_rows(torch.zeros_like(self._new_rows()))
 
-    def _append_rows(self, values_VD: Tensor) -> int:
+    def _new_rows(self) -> Tensor:
+        """Random rows for the items that the task brings; with the root's comes the padding row."""
+        if not self.new_rows:
+            return self.bank.values[ITEM_TABLE][:0]
+        return self.initial(self.rows)[ITEM_TABLE][self.rows - self.new_rows :]
+
+    def _append_rows(self, rows_nD: Tensor) -> int:
         first = self.rows - self.new_rows
-        self.bank.append_rows(ITEM_TABLE, values_VD[first:], self.owner)
+        self.bank.append_rows(ITEM_TABLE, rows_nD, self.owner)
         if self.parent is None:  # the padding row is the root's, too; nothing ever reaches it
             self.bank.owners[ITEM_TABLE][0] = self.owner
             return 0
@@ -164,10 +191,6 @@ class Site:
 
     def _free_names(self) -> list[str]:
         return [name for name in self.bank.prunable if bool((self.bank.owners[name] == FREE).any())]
-
-    def _rendered_parent(self) -> dict[str, Tensor]:
-        assert self.parent is not None
-        return render(self.bank, self.parent, self.names)
 
     def _need_shared_parent(self) -> None:
         if self.parent is not None and self.parent.detached:

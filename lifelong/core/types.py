@@ -1,9 +1,11 @@
 """The plain types that stations exchange. B users, L positions, D width, N points, K negatives, C scores."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 
@@ -46,6 +48,15 @@ class Negatives:
     log_expected_K: Tensor
 
 
+def moved(value: Any, move: Callable[[Tensor], Tensor]) -> Any:
+    """One of these types, or a tensor, or None, with every tensor in it moved."""
+    if isinstance(value, Tensor):
+        return move(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: moved(getattr(value, f.name), move) for f in fields(value)})
+    return value
+
+
 @dataclass(frozen=True)
 class Batch:
     """Histories and the N points at which they are supervised.
@@ -62,6 +73,14 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.targets_N)
+
+    def to(self, device: torch.device) -> "Batch":
+        """On a device; from pinned memory the copy runs beside the computation."""
+        return moved(self, lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> "Batch":
+        """In memory that a GPU can read by itself."""
+        return moved(self, Tensor.pin_memory)
 
 
 @dataclass(frozen=True)

@@ -79,13 +79,13 @@ class EventFeed:
         points_N = self._order[first_B[rows_N] + within_N]
         positions_N = self.points.ends_N[points_N] - 1 - ends_B[rows_N] + length
         window_BL = gather_windows(self.sequences, starts_B, ends_B, length)
-        negatives = self.negatives.draw(random) if self.negatives else None
+        targets_N = self.points.targets_N[points_N]
         return Batch(
             History(torch.from_numpy(window_BL)),
             torch.from_numpy(rows_N),
             torch.from_numpy(positions_N),
-            torch.from_numpy(self.points.targets_N[points_N]),
-            negatives,
+            torch.from_numpy(targets_N),
+            self.negatives.draw(random, targets_N) if self.negatives else None,
         )
 
 

@@ -14,7 +14,8 @@ class Head(nn.Module, ABC):
     """Turns user vectors (B, D) into scores (B, C) over the task's own frozen catalogue of C items or classes.
 
     `rows_C` are the catalogue's rows in the item table, or None where the catalogue is of classes or of items that the
-    encoder does not read. `table_VD` below is the item table as the task's view renders it.
+    encoder does not read. `items` below is the item table as the task's view renders it: items(rows) looks vectors up,
+    items.weight is all of them, (V, D).
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -33,11 +34,11 @@ class Head(nn.Module, ABC):
         self.config = config
 
     @abstractmethod
-    def scores(self, users_BD: Tensor, table_VD: Tensor) -> Tensor:
+    def scores(self, users_BD: Tensor, items: nn.Embedding) -> Tensor:
         """Scores (B, C), float32; higher means more likely."""
 
     @abstractmethod
-    def loss(self, users_ND: Tensor, targets_N: Tensor, table_VD: Tensor, negatives: Negatives | None) -> Tensor:
+    def loss(self, users_ND: Tensor, targets_N: Tensor, items: nn.Embedding, negatives: Negatives | None) -> Tensor:
         """Mean loss (scalar) of N points with the right answers targets_N."""
 
     @abstractmethod

@@ -39,19 +39,19 @@ class Classification(Head):
         nn.init.normal_(self.output.weight, std=0.02)
         nn.init.zeros_(self.output.bias)
 
-    def scores(self, users_BD: Tensor, table_VD: Tensor) -> Tensor:
+    def scores(self, users_BD: Tensor, items: nn.Embedding) -> Tensor:
         """Logits (B, C)."""
         return self.output(self.dropout(users_BD))
 
-    def loss(self, users_ND: Tensor, targets_N: Tensor, table_VD: Tensor, negatives: Negatives | None) -> Tensor:
+    def loss(self, users_ND: Tensor, targets_N: Tensor, items: nn.Embedding, negatives: Negatives | None) -> Tensor:
         """Cross-entropy, mean over the points."""
-        logits_NC = self.scores(users_ND, table_VD)
+        logits_NC = self.scores(users_ND, items)
         weight_C = _balance(targets_N, logits_NC.shape[1]) if self.options.weighting == "balanced" else None
         return F.cross_entropy(logits_NC, targets_N, weight_C, label_smoothing=self.options.label_smoothing)
 
     def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:
         """Probabilities and right classes."""
-        return Classified(scores_NC.softmax(dim=1).numpy(), targets_N.numpy())
+        return Classified(scores_NC.softmax(dim=1).cpu().numpy(), targets_N.cpu().numpy())
 
 
 def _balance(targets_N: Tensor, classes: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lifelong.core.types import Negatives, Outcome, Ranked
 from lifelong.heads.base import Head
+from lifelong.heads.losses.softmax import sampled_loss, softmax_loss
 
 
 class NextItem(Head):
@@ -30,6 +31,8 @@ class NextItem(Head):
         """Whether what a user already had may be recommended, and ranked against: true for groceries, false for films."""
         negatives: int = 1024
         """Shared candidates a batch, used for catalogues larger than full_softmax_up_to."""
+        in_batch: int = 0
+        """So many more candidates, drawn from the batch's own right answers."""
         full_softmax_up_to: int = 4000
         """Largest catalogue whose loss looks at every item."""
 
@@ -50,20 +53,29 @@ class NextItem(Head):
             nn.init.normal_(self.output.weight, std=0.02)
         self.bias = nn.Parameter(torch.zeros(len(catalogue)))
 
-    def matrix(self, table_VD: Tensor) -> Tensor:
+    def matrix(self, items: nn.Embedding) -> Tensor:
         """The catalogue's item vectors (C, D); a slice of the table, not a copy, where its rows are neighbours."""
         if self.output is not None:
             return self.output.weight
         if self.first is not None:
-            return table_VD[self.first : self.first + len(self.bias)]
+            return items.weight[self.first : self.first + len(self.bias)]
         assert self.rows_C is not None
-        return table_VD.index_select(0, self.rows_C)
+        return items.weight.index_select(0, self.rows_C)
 
-    def scores(self, users_BD: Tensor, table_VD: Tensor) -> Tensor:
+    def vectors(self, index_N: Tensor, items: nn.Embedding) -> Tensor:
+        """The vectors (N, D) of some catalogue entries; nothing is computed for the others."""
+        if self.output is not None:
+            return self.output(index_N)
+        if self.first is not None:
+            return items(index_N + self.first)
+        assert self.rows_C is not None
+        return items(self.rows_C[index_N])
+
+    def scores(self, users_BD: Tensor, items: nn.Embedding) -> Tensor:
         """Scores (B, C) of the whole catalogue."""
-        return F.linear(users_BD, self.matrix(table_VD), self.bias)
+        return F.linear(users_BD, self.matrix(items), self.bias)
 
-    def loss(self, users_ND: Tensor, targets_N: Tensor, table_VD: Tensor, negatives: Negatives | None) -> Tensor:
+    def loss(self, users_ND: Tensor, targets_N: Tensor, items: nn.Embedding, negatives: Negatives | None) -> Tensor:
         """Softmax cross-entropy over the catalogue, or an estimate of it from the target and the shared negatives.
 
         The estimate corrects each negative by how often it is expected (logQ), and not the target, which was not drawn: so it
@@ -71,18 +83,16 @@ class NextItem(Head):
         (Khrylchenko et al., RecSys 2025; tests/heads/test_next_item.py).
         """
         if negatives is None:
-            return F.cross_entropy(self.scores(users_ND, table_VD), targets_N)
-        matrix_CD = self.matrix(table_VD)
-        right_N = (users_ND * F.embedding(targets_N, matrix_CD)).sum(1) + self.bias[targets_N]
+            return softmax_loss(users_ND, self.matrix(items), self.bias, targets_N)
+        right_N = (users_ND * self.vectors(targets_N, items)).sum(1) + self.bias[targets_N]
         shift_K = self.bias[negatives.index_K] - negatives.log_expected_K  # the target is always there: no correction
-        wrong_NK = F.linear(users_ND, F.embedding(negatives.index_K, matrix_CD), shift_K)
-        wrong_NK = wrong_NK.masked_fill(negatives.index_K == targets_N[:, None], -torch.inf)
-        return (torch.logaddexp(wrong_NK.logsumexp(dim=1), right_N) - right_N).mean()
+        wrong_KD = self.vectors(negatives.index_K, items)
+        return sampled_loss(users_ND, wrong_KD, shift_K, right_N, (targets_N, negatives.index_K))
 
     def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:
         """Ranks, ties and NaN counted against the model; what may not be recommended has been set to -inf before."""
         right_N1 = scores_NC.gather(1, targets_N[:, None])
-        return Ranked((~(scores_NC < right_N1)).sum(dim=1).numpy())
+        return Ranked((~(scores_NC < right_N1)).sum(dim=1).cpu().numpy())
 
 
 def _first_of_run(rows_C: Tensor) -> int | None:

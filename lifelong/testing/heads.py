@@ -6,7 +6,7 @@ Each check takes `make(width, catalogue, rows_C) -> Head` and raises AssertionEr
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lifelong.core import registry
 from lifelong.core.types import Classified, Ranked
@@ -23,37 +23,35 @@ def makers(name: str) -> Make:
     return lambda width, catalogue, rows_C: cls(config, width, catalogue, rows_C)
 
 
-def example(make: Make) -> tuple[Head, Tensor, Tensor, Tensor]:
+def example(make: Make) -> tuple[Head, Tensor, Tensor, nn.Embedding]:
     """A head, 32 user vectors, their right answers (a function of the vector), and an item table."""
     torch.manual_seed(0)
     rows_C = torch.arange(1, len(CATALOGUE) + 1)
     head = make(WIDTH, CATALOGUE, rows_C)
-    users_ND, table_VD = torch.randn(32, WIDTH), torch.randn(len(CATALOGUE) + 1, WIDTH)
-    return head, users_ND, (users_ND @ torch.randn(WIDTH, len(CATALOGUE))).argmax(dim=1), table_VD
+    users_ND, items = torch.randn(32, WIDTH), nn.Embedding(len(CATALOGUE) + 1, WIDTH)
+    return head, users_ND, (users_ND @ torch.randn(WIDTH, len(CATALOGUE))).argmax(dim=1), items
 
 
 def check_scores(make: Make) -> None:
     """One finite score for each catalogue entry, the same whoever else is asked at the same shape, and for a cold user too."""
-    head, users_ND, _, table_VD = example(make)
+    head, users_ND, _, items = example(make)
     head.eval()
-    scores_NC = head.scores(users_ND, table_VD)
+    scores_NC = head.scores(users_ND, items).detach()
     assert scores_NC.shape == (32, len(CATALOGUE)), f"scores of shape {tuple(scores_NC.shape)}"
     others_ND = torch.cat([users_ND[:1], torch.randn(31, WIDTH)])
-    assert torch.equal(head.scores(others_ND, table_VD)[0], scores_NC[0]), "the neighbours change a user's scores"
-    assert torch.isfinite(head.scores(torch.zeros(4, WIDTH), table_VD)).all(), (
-        "a user without history has no finite score"
-    )
+    assert torch.equal(head.scores(others_ND, items)[0].detach(), scores_NC[0]), "the neighbours change a user's scores"
+    assert torch.isfinite(head.scores(torch.zeros(4, WIDTH), items)).all(), "a user without history has no finite score"
 
 
 def check_learns(make: Make) -> None:
     """The loss is finite and falls, and its gradient reaches every parameter of the head."""
-    head, users_ND, targets_N, table_VD = example(make)
+    head, users_ND, targets_N, items = example(make)
     users_ND.requires_grad_()
     optimizer = torch.optim.Adam([users_ND, *head.parameters()], lr=0.05)
     losses = []
     for _ in range(30):
         optimizer.zero_grad()
-        loss = head.loss(users_ND, targets_N, table_VD, None)
+        loss = head.loss(users_ND, targets_N, items, None)
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))

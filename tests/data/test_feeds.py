@@ -107,7 +107,7 @@ def test_cases_keep_their_order_and_read_the_latest_events():
 
 def test_negatives_come_as_often_as_they_say():
     sampler = NegativeSampler(np.array([100, 10, 0, 0]), count=200_000)
-    negatives = sampler.draw(np.random.default_rng(0))
+    negatives = sampler.draw(np.random.default_rng(0), np.zeros(1, np.int64))
     counted = np.bincount(negatives.index_K.numpy(), minlength=4)
     assert counted == pytest.approx(np.exp(sampler._log_expected_C.numpy()), rel=0.03)
     assert (sampler._log_expected_C[negatives.index_K] == negatives.log_expected_K).all()

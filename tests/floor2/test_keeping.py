@@ -23,7 +23,7 @@ def quick_check(monkeypatch):
 
 def grown(model, task):
     """The task, trained and not committed."""
-    growth = model._growth(module.as_task(task), 0, module.Silent())
+    growth = model._growth(module.as_task(task), 0, module.DEFAULT, module.Silent())
     return growth, growth.run(module.Silent(), Resume(None))
 
 
@@ -145,7 +145,7 @@ def test_forgetting_the_optimizer_on_resume_would_be_caught(living, born, tmp_pa
     with pytest.raises(Stop):
         LivingModel.open(path, cache=cache).add_task(task, progress=StopAfter(1))
     flatten = resume._unflatten
-    monkeypatch.setattr(resume, "_unflatten", lambda state, t: (flatten(state, t), state.optimizer.state.clear()))
+    monkeypatch.setattr(resume, "_unflatten", lambda state, t: (flatten(state, t), state.optimizers[0].state.clear()))
     assert LivingModel.open(path, cache=cache).add_task(task).identity != whole
 
 

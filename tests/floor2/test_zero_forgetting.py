@@ -59,14 +59,14 @@ def test_twelve_tasks_and_not_one_bit(tmp_path, cache, monkeypatch):
 class GradientMasked(Overlay):
     """Fault: the whole tensor is trained with the gradients of sealed weights set to zero; the decay moves them."""
 
-    def __init__(self, bank, view, claims, names):
-        super().__init__(bank, view, claims, names)
+    def __init__(self, bank, view, claims, names, *where):
+        super().__init__(bank, view, claims, names, *where)
         for name in claims:
             if name not in bank.tables:
                 self.theta[name].register_hook(lambda g, mask=claims[name]: g * mask)
 
-    def _overlaid(self, name):
-        return self.theta[name]
+    def _overlaid(self, name, theta):
+        return theta
 
     def store(self):
         for name, theta in self.theta.items():

@@ -18,8 +18,8 @@ def test_contract(name, check):
 class Mixed(Classification):
     """Scores relative to the other users asked."""
 
-    def scores(self, users_BD, table_VD):
-        return super().scores(users_BD - users_BD.mean(dim=0), table_VD)
+    def scores(self, users_BD, items):
+        return super().scores(users_BD - users_BD.mean(dim=0), items)
 
 
 class Optimist(NextItem):
@@ -34,8 +34,8 @@ class Optimist(NextItem):
 class Deaf(NextItem):
     """Does not train its bias."""
 
-    def loss(self, users_ND, targets_N, table_VD, negatives):
-        return torch.nn.functional.cross_entropy(users_ND @ self.matrix(table_VD).T, targets_N)
+    def loss(self, users_ND, targets_N, items, negatives):
+        return torch.nn.functional.cross_entropy(users_ND @ self.matrix(items).T, targets_N)
 
 
 @pytest.mark.parametrize(

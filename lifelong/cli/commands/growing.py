@@ -10,6 +10,7 @@ from lifelong.reports.format import count, duration, percent, size
 
 if TYPE_CHECKING:
     from lifelong.committing import Addition
+    from lifelong.core.compute import Compute
     from lifelong.estimate import Estimate
     from lifelong.task import Task
 
@@ -24,6 +25,15 @@ SETTINGS = argument(
     help="an option of the YAML file, such as fit.epochs=5; as often as you like",
 )
 SEED = argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bits (default: 0)")
+DEVICE = argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1, … (default: auto)")
+PRECISION = argument(
+    "--precision",
+    choices=("auto", "float32", "bfloat16"),
+    default="auto",
+    help="of matrix products in training; auto takes bfloat16 where the hardware has it",
+)
+COMPILE = argument("--compile", action="store_true", help="let torch.compile fuse a training step; pays on a GPU")
+COMPUTE = [DEVICE, PRECISION, COMPILE]
 DRY_RUN = argument("--dry-run", action="store_true", help="only say what it would train, time and memory it would take")
 
 
@@ -34,8 +44,11 @@ def pretrain(options: argparse.Namespace, console: Console) -> int:
 
     task = Task.read(options.task, options.settings)
     if options.dry_run:
-        return _show_estimate(console, plan_first(task, seed=options.seed, progress=console.progress))
-    model = LivingModel.pretrain(options.model, task, seed=options.seed, progress=console.progress)
+        plan = plan_first(task, seed=options.seed, compute=_compute(options), progress=console.progress)
+        return _show_estimate(console, plan)
+    model = LivingModel.pretrain(
+        options.model, task, seed=options.seed, compute=_compute(options), progress=console.progress
+    )
     assert model.last_addition is not None
     return _show_addition(console, model.last_addition, options.model)
 
@@ -48,11 +61,22 @@ def add_task(options: argparse.Namespace, console: Console) -> int:
     task = _with_strategy(Task.read(options.task, options.settings), options.strategy)
     model = LivingModel.open(options.model)
     if options.dry_run:
-        return _show_estimate(console, model.plan(task, seed=options.seed, progress=console.progress))
+        plan = model.plan(task, seed=options.seed, compute=_compute(options), progress=console.progress)
+        return _show_estimate(console, plan)
     added = model.add_task(
-        task, seed=options.seed, allow_forgetting=options.allow_forgetting, progress=console.progress
+        task,
+        seed=options.seed,
+        allow_forgetting=options.allow_forgetting,
+        compute=_compute(options),
+        progress=console.progress,
     )
     return _show_addition(console, added, options.model)
+
+
+def _compute(options: argparse.Namespace) -> "Compute":
+    from lifelong.core.compute import Compute
+
+    return Compute(device=options.device, precision=options.precision, compile=options.compile)
 
 
 def _with_strategy(task: "Task", name: str | None) -> "Task":
@@ -104,6 +128,7 @@ COMMANDS = [
             argument("task", metavar="TASK.yaml", help="the first task"),
             SETTINGS,
             SEED,
+            *COMPUTE,
             DRY_RUN,
         ],
     ),
@@ -119,6 +144,7 @@ COMMANDS = [
             argument("--allow-forgetting", action="store_true", help="permit a strategy that changes earlier tasks"),
             SETTINGS,
             SEED,
+            *COMPUTE,
             DRY_RUN,
         ],
     ),

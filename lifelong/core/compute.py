@@ -1,0 +1,72 @@
+"""Where and how numbers are computed while a task is trained: device, precision, compilation."""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from lifelong.core.errors import UsageError
+
+BF16_FLAGS = ("amx_bf16", "avx512_bf16")
+"""What a processor must have before bfloat16 products are quicker than float32 ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """How to train. It never touches how a sealed task answers: that is float32 in one fixed shape."""
+
+    device: str = "auto"
+    """cpu, cuda, cuda:1, …; auto: the first GPU where there is one."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of matrix products; auto: bfloat16 where the hardware has it. Weights, losses and the optimizer stay float32."""
+    compile: bool = False
+    """Let torch.compile fuse a step; pays on a GPU, in runs of some minutes."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """Under torchrun: every process holds all weights (ddp), or a part of each (fsdp)."""
+
+    def place(self) -> torch.device:
+        """The device. Raises UsageError where there is none of that name."""
+        name = self.device
+        if name == "auto":
+            name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+        try:
+            device = torch.device(name)
+        except RuntimeError:
+            raise UsageError(f"there is no device {name!r}; it is cpu, cuda, cuda:1, … or auto") from None
+        if device.type not in ("cpu", "cuda"):
+            raise UsageError(f"training on {name!r} is not supported; use cpu or cuda")
+        if device.type == "cuda" and (
+            not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()
+        ):
+            found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+            raise UsageError(f"device {name!r}: this process sees {found} GPUs; use --device cpu, or auto")
+        return device
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+        """What a step's forward pass runs in."""
+        if self.precision == "bfloat16" or (self.precision == "auto" and _quick_in_bfloat16(device)):
+            return torch.autocast(device.type, torch.bfloat16)
+        return nullcontext()
+
+    def identity(self) -> list[str]:
+        """What of it decides the bits of a training, for the name of its resume file."""
+        device = self.place()
+        quick = self.precision == "auto" and _quick_in_bfloat16(device)
+        return [device.type, "bfloat16" if quick else self.precision.replace("auto", "float32"), str(self.compile)]
+
+
+def _quick_in_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return any(flag in _processor_flags() for flag in BF16_FLAGS)
+
+
+def _processor_flags() -> frozenset[str]:
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            line = next((line for line in file if line.startswith("flags")), "")
+    except OSError:  # another system: no flags are known
+        line = ""
+    return frozenset(line.split())

@@ -1,0 +1,100 @@
+"""Softmax losses that never hold points × catalogue: chunk by chunk, with the gradients made on the way."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CHUNK_VALUES = 1 << 19
+"""Scores at once on the CPU: 2 MiB, about what the caches next to a core hold."""
+CHUNK_VALUES_GPU = 1 << 27
+"""On a GPU: 512 MiB, large enough that the products are not held up by their number."""
+
+
+def softmax_loss(users_ND: Tensor, matrix_CD: Tensor, bias_C: Tensor, targets_N: Tensor) -> Tensor:
+    """Mean over N points of -log softmax(users @ matrix.T + bias)[target], a scalar; float32 inside.
+
+    The three products are those of the plain loss; the scores of a chunk become its gradients in place and are gone before
+    the next, as in cut cross-entropy (Wijmans et al., ICLR 2025) and Liger's fused loss. Gradients are made in the forward
+    pass, so there is no gradient of the gradient.
+    """
+    return _SoftmaxLoss.apply(users_ND.float(), matrix_CD.float(), bias_C.float(), targets_N, None, None)  # type: ignore[no-untyped-call]
+
+
+def sampled_loss(
+    users_ND: Tensor, negatives_KD: Tensor, shift_K: Tensor, right_N: Tensor, same_index: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Mean of -log(e^right / (e^right + sum over k of e^(users · negatives + shift))), a scalar; float32 inside.
+
+    right_N: the scores of the right answers. same_index: (targets_N, index_K); a negative that is the right answer itself
+    is left out.
+    """
+    targets_N, index_K = same_index
+    return _SoftmaxLoss.apply(  # type: ignore[no-untyped-call]
+        users_ND.float(), negatives_KD.float(), shift_K.float(), targets_N, right_N.float(), index_K
+    )
+
+
+class _SoftmaxLoss(torch.autograd.Function):
+    """With right_N None the right answer is among the C columns, else it stands beside the K negatives."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        users_ND: Tensor,
+        matrix_CD: Tensor,
+        bias_C: Tensor,
+        targets_N: Tensor,
+        right_N: Tensor | None,
+        index_K: Tensor | None,
+    ) -> Tensor:
+        grads = [torch.empty_like(users_ND), torch.zeros_like(matrix_CD), torch.zeros_like(bias_C)]
+        grads += [] if right_N is None else [torch.empty_like(right_N)]
+        total = users_ND.new_zeros(())
+        for part in _parts(users_ND, len(matrix_CD)):
+            scores_nC = torch.addmm(bias_C, users_ND[part], matrix_CD.T)
+            if right_N is None or index_K is None:
+                total += _from_columns(scores_nC, targets_N[part])
+            else:
+                same_nK = index_K == targets_N[part, None]
+                total += _from_beside(scores_nC, same_nK, right_N[part], grads[3][part])
+            torch.mm(scores_nC, matrix_CD, out=grads[0][part])
+            grads[1].addmm_(scores_nC.T, users_ND[part])
+            grads[2] += scores_nC.sum(dim=0)
+        ctx.save_for_backward(*grads)
+        ctx.points = len(users_ND)
+        return total / len(users_ND)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        scale = upstream[0] / ctx.points
+        users, matrix, bias, *right = (grad * scale for grad in ctx.saved_tensors)
+        return users, matrix, bias, None, right[0] if right else None, None
+
+
+def _parts(users_ND: Tensor, columns: int) -> list[slice]:
+    values = CHUNK_VALUES if users_ND.device.type == "cpu" else CHUNK_VALUES_GPU
+    step = max(1, values // columns)
+    return [slice(first, first + step) for first in range(0, len(users_ND), step)]
+
+
+def _from_columns(scores_nC: Tensor, targets_n: Tensor) -> Tensor:
+    """The summed loss; scores become its gradients: softmax minus one at the target."""
+    scores_nC -= scores_nC.amax(dim=1, keepdim=True)
+    right_n1 = scores_nC.gather(1, targets_n[:, None])
+    sums_n1 = scores_nC.exp_().sum(dim=1, keepdim=True)
+    scores_nC /= sums_n1
+    scores_nC.scatter_add_(1, targets_n[:, None], torch.full_like(right_n1, -1.0))
+    return (sums_n1.log() - right_n1).sum()
+
+
+def _from_beside(scores_nK: Tensor, same_nK: Tensor, right_n: Tensor, right_grad_n: Tensor) -> Tensor:
+    """The summed loss; scores become the softmax of the negatives, right_grad_n that of the right answer minus one."""
+    scores_nK.masked_fill_(same_nK, -torch.inf)
+    largest_n = torch.maximum(scores_nK.amax(dim=1), right_n)
+    scores_nK.sub_(largest_n[:, None]).exp_()
+    shifted_n = right_n - largest_n
+    sums_n = scores_nK.sum(dim=1) + shifted_n.exp()
+    scores_nK /= sums_n[:, None]
+    torch.sub(shifted_n.exp() / sums_n, 1.0, out=right_grad_n)
+    return (sums_n.log() - shifted_n).sum()
