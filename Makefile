@@ -4,7 +4,7 @@ BIN := .venv/bin
 TASKS := tasks/complete_journey
 DEMO := $(TASKS)/next_product.yaml $(TASKS)/drug_gm.yaml $(TASKS)/kids.yaml $(TASKS)/age.yaml $(TASKS)/marital_status.yaml $(TASKS)/household_size.yaml
 
-.PHONY: demo test test-slow clean
+.PHONY: demo test test-slow bench clean
 
 demo: .venv/installed-demo
 	$(BIN)/lifelong forgetting $(DEMO) --strategies conure,sequential --out runs/demo --force
@@ -17,6 +17,9 @@ test: .venv/installed-dev
 
 test-slow: .venv/installed-dev
 	$(BIN)/pytest -m slow
+
+bench: .venv/installed-dev
+	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf .venv runs

@@ -1,6 +1,6 @@
 """Answers for histories of external ids: the best items with scores, or classes with probabilities; ids in, ids out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 from lifelong.cases import ItemRows
 from lifelong.core.errors import DataError, UsageError
 from lifelong.data.sequences import from_rows
-from lifelong.inference import Answering, last_points
+from lifelong.inference import Answering, Excluded, last_points
 from lifelong.metrics.ranking import top_k
 
 Histories = Sequence[Sequence[str]]
@@ -66,14 +66,11 @@ def best_items(
     users_ND: Tensor,
     catalogue: Sequence[str],
     k: int,
-    excluded: Callable[[int, int], Tensor | None],
+    excluded: Excluded,
 ) -> list[Recommendation]:
-    """The k best of the catalogue for each user; `excluded(first, last)` gives indices (n, S) that may not come, or None."""
+    """The k best of the catalogue for each user, fewer where fewer are left."""
     found: list[Recommendation] = []
-    for scores_NC in answering.scores(users_ND):
-        values_NK, index_NK = top_k(
-            scores_NC, min(k, scores_NC.shape[1]), excluded(len(found), len(found) + len(scores_NC))
-        )
+    for values_NK, index_NK in answering.best(users_ND, k, excluded):
         for values, index in zip(values_NK.tolist(), index_NK.tolist(), strict=True):
             kept = [(catalogue[i], value) for i, value in zip(index, values, strict=True) if value > -torch.inf]
             found.append(Recommendation([item for item, _ in kept], [value for _, value in kept]))

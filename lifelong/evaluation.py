@@ -11,7 +11,7 @@ from lifelong.cases import Cases
 from lifelong.core.types import Classified, Measure, Outcome, Ranked
 from lifelong.data.feeds import case_batches
 from lifelong.data.sequences import Points, Sequences
-from lifelong.inference import Answering
+from lifelong.inference import NOBODY, Answering, Excluded
 from lifelong.metrics.baselines import Counting, LastItemMarkov, OwnFrequency, Popularity
 from lifelong.metrics.bootstrap import measure
 from lifelong.metrics.parse import parse
@@ -40,6 +40,13 @@ class Seen:
         places = (torch.from_numpy(part_M[removed_M]).to(scores_NC.device) for part_M in (user_M, index_M))
         scores_NC[tuple(places)] = -torch.inf
 
+    def before(self, points: Points) -> Tensor:
+        """Catalogue indices (N, S) int64 of everything that lies before each point, -1 = none."""
+        starts_N1, ends_N1 = self.sequences.offsets_U1[points.users_N][:, None], points.ends_N[:, None]
+        place_NS = starts_N1 + np.arange(int((ends_N1 - starts_N1).max(initial=0)))
+        rows_NS = self.sequences.rows_E[np.minimum(place_NS, len(self.sequences.rows_E) - 1)]
+        return torch.from_numpy(np.where(place_NS < ends_N1, self.index_of_row[rows_NS], -1))
+
 
 def seen_items(cases: Cases) -> Seen:
     """What removes a history from the ranking of a task."""
@@ -55,9 +62,17 @@ def evaluate(
 
 
 def outcome_of(answering: Answering, cases: Cases, points: Points) -> Outcome:
-    """What the metrics look at, for the points in their order."""
+    """What the metrics look at, for the points in their order; a large catalogue is ranked block by block."""
     users_ND = answering.users(answering.windows(cases.sequences, points))
+    if len(answering.blocks.starts()) > 1:
+        head, targets_N = answering.net.head, torch.from_numpy(points.targets_N)
+        excluded = NOBODY if getattr(head and head.config, "repeats", True) else _before(seen_items(cases), points)
+        return Ranked(answering.ranks(users_ND, targets_N, excluded).numpy())
     return _join(_outcomes(answering.net, cases, points, answering.scores(users_ND)))
+
+
+def _before(seen: Seen, points: Points) -> Excluded:
+    return lambda first, last: seen.before(points.where(np.arange(first, last)))
 
 
 def validation_score(net: TaskNet, cases: Cases, metric: str) -> float:

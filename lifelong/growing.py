@@ -1,7 +1,8 @@
 """Taking one task in: a fork of the bank, the strategy's phases through the one training loop, and a sealed member."""
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from lifelong.cases import Cases, ItemRows
 from lifelong.continual.bank import Bank
+from lifelong.continual.past import Earlier
 from lifelong.continual.phase import Phase
 from lifelong.continual.site import Site
 from lifelong.continual.strategies.base import Strategy
@@ -25,6 +27,7 @@ from lifelong.evaluation import validation_score
 from lifelong.heads.base import Head
 from lifelong.network import Design, TaskNet, initial_values
 from lifelong.objectives.base import Objective
+from lifelong.parallel.group import ALONE, Group
 from lifelong.resume import Resume
 from lifelong.task import Task
 from lifelong.training import CurvePoint, Feed, Job, fit, trainable_count
@@ -92,9 +95,12 @@ class Growth:
         cases: Cases,
         seed: int,
         compute: Compute,
+        group: Group = ALONE,
+        past: Callable[[int], Sequence[Earlier]] = lambda rows: [],
     ) -> None:
+        """`past` makes the earlier tasks, for a strategy that changes them, out of the number of item rows."""
         self.design, self.parent, self.task, self.cases, self.seed = design, parent, task, cases, seed
-        self.compute = compute
+        self.compute, self.group = compute, group
         next_row = len(bank.owners[ITEM_TABLE])
         rows = next_row + len(cases.new_items)
         with torch.random.fork_rng(devices=[]):
@@ -102,7 +108,9 @@ class Growth:
             view = View(owner, parent.view if parent else None, rows)
             self.net = _skeleton(design, view, task, cases.catalogue, cases.known)
         self.negatives = _negatives(task, cases)
-        _choose_sparse(self.net, self.negatives is not None or task.data.label is not None)
+        self.strategy = make_strategy(task)
+        rows_only = self.negatives is not None or task.data.label is not None
+        _choose_sparse(self.net, rows_only and self.strategy.isolates)  # penalties look at all rows
         self.first_row = next_row
         self.names = self.net.trunk_names()
         self.site = Site(
@@ -114,8 +122,8 @@ class Growth:
             new_rows=len(cases.new_items),
             slots={name: slot.width for name, slot in self.net.slots().items()},
             initial=lambda rows: initial_values(design, rows, seed),
+            past=() if self.strategy.isolates else past(rows),
         )
-        self.strategy = make_strategy(task)
         self.phases = self.strategy.grow(self.site, task.name)
         self.seconds = 0.0
         self.trained = 0
@@ -161,11 +169,12 @@ class Growth:
             net=self.net,
             objective=make_objective(self.task),
             feed=make_feed(self.task, self.cases, self.design.length, self.seed, self.negatives),
-            validate=lambda net: validation_score(net, self.cases, metric),
+            validate=lambda net: _validation(net, self.cases, metric, self.group),
             fit=self.task.fit,
             seed=self.seed,
             names=self.names,
             compute=self.compute,
+            group=self.group,
         )
 
     def _member(self, view: View) -> Member:
@@ -186,6 +195,14 @@ class Growth:
         )
 
 
+def _validation(net: TaskNet, cases: Cases, metric: str, group: Group) -> float:
+    """The score that selects, a mean over cases: every rank takes its share of them."""
+    if group.world == 1 or len(cases.valid) < group.world:
+        return validation_score(net, cases, metric)
+    mine = np.arange(group.rank, len(cases.valid), group.world)
+    return group.mean(validation_score(net, replace(cases, valid=cases.valid.where(mine)), metric), len(mine))
+
+
 def make_strategy(task: Task) -> Strategy:
     """The task's strategy with its options."""
     _, cls, config = registry.make_config("strategies", task.strategy, f"task {task.name}: strategy")
@@ -197,6 +214,11 @@ def make_objective(task: Task) -> Objective:
     spec = task.objective or registry.make_config("heads", task.head, "head")[1].objective
     _, cls, config = registry.make_config("objectives", spec, f"task {task.name}: objective")
     return cls(config)
+
+
+def open_feed(task: Task, cases: Cases, length: int, seed: int) -> Feed:
+    """Training batches with the task's own negatives."""
+    return make_feed(task, cases, length, seed, _negatives(task, cases))
 
 
 def make_feed(task: Task, cases: Cases, length: int, seed: int, negatives: NegativeSampler | None) -> Feed:

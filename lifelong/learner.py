@@ -20,8 +20,9 @@ class Learner(nn.Module):
 
     def __init__(self, net: TaskNet, objective: Objective, overlay: Overlay, phase: Phase, compute: Compute) -> None:
         super().__init__()
-        self.net, self.objective, self.overlay, self.phase, self.compute = net, objective, overlay, phase, compute
+        self.net, self.objective, self.overlay, self.compute = net, objective, overlay, compute
         self.device = next(iter(overlay.frozen.values())).device
+        self.penalty = None if phase.penalty is None else phase.penalty.to(self.device)
         net.to_device(self.device)
         net.put(overlay.frozen)
         for name, parameter in overlay.theta.items():
@@ -29,16 +30,22 @@ class Learner(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """The objective's loss of a batch, plus the phase's penalty; a float32 scalar."""
-        weights = self.overlay.weights({name: getattr(self, _key(name)) for name in self.overlay.theta})
+        weights = self.overlay.weights(self.theta())
         with self.compute.autocast(self.device):
             loss = functional_call(self.net, weights, (self.objective, batch))
-        return loss if self.phase.penalty is None else loss + self.phase.penalty(weights)
+        return loss if self.penalty is None else loss + self.penalty(weights, batch)
+
+    def theta(self) -> dict[str, nn.Parameter]:
+        """What is trained of the trunk, by name; where a wrapper shards it, what stands in the overlay's place."""
+        return {name: getattr(self, _key(name)) for name in self.overlay.theta}
 
     def parameters_by_name(self) -> dict[str, nn.Parameter]:
-        """theta/… of the trunk and own/… of the task, in a fixed order."""
+        """theta/… of the trunk, own/… of the task, beside/… of the penalty (heads of earlier tasks), in a fixed order."""
         trunk = set(self.net.trunk_names())
         own = {f"own/{name}": p for name, p in self.net.named_parameters() if name not in trunk}
-        return {**{f"theta/{name}": getattr(self, _key(name)) for name in self.overlay.theta}, **own}
+        theta = {f"theta/{name}": value for name, value in self.theta().items()}
+        penalty = [] if self.penalty is None else self.penalty.named_parameters()
+        return {**theta, **own, **{f"beside/{name}": p for name, p in penalty if p.requires_grad}}
 
     def sparse_names(self) -> set[str]:
         """Those whose gradients hold only the rows that a batch touched."""
@@ -48,8 +55,13 @@ class Learner(nn.Module):
     @torch.no_grad()
     def settle(self) -> TaskNet:
         """The network with the weights as they stand, in evaluation mode."""
-        self.net.put(self.overlay.weights())
+        self.net.put(self.overlay.weights(self.theta()))
         return self.net.eval()
+
+    def store(self) -> None:
+        """Put what was learnt into the view and the bank, when no wrapper shards it any more."""
+        self.overlay.theta = self.theta()
+        self.overlay.store()
 
 
 def _key(name: str) -> str:

@@ -1,8 +1,10 @@
 """LivingModel: one user encoder that learns task after task, and answers for all of them."""
 
+import copy
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +37,12 @@ from lifelong.data.datasets.base import Source
 from lifelong.data.prepare import Prepared, prepare
 from lifelong.estimate import Estimate, estimate
 from lifelong.evaluation import evaluate
-from lifelong.growing import Growth, Member, known_items, make_strategy, mount
+from lifelong.growing import Growth, Member, known_items, make_strategy, mount, open_feed
 from lifelong.inference import Answering
 from lifelong.inspection import inspect
 from lifelong.network import Design, TaskNet
+from lifelong.parallel.group import ALONE, Group
+from lifelong.remembered import Remembered
 from lifelong.resume import Resume
 from lifelong.store.store import Store, Version
 from lifelong.task import Task, as_task
@@ -73,15 +77,18 @@ class LivingModel:
         compute: Compute = DEFAULT,
         progress: Progress | None = None,
         cache: Path | None = None,
+        group: Group = ALONE,
     ) -> "LivingModel":
         """Make a model at `path` and let it learn its first task.
 
-        The task's YAML names the encoder and the length of the window; `compute` says on which device to train. A run that
-        was killed goes on where it was. Raises UsageError where there is a model already.
+        The task's YAML names the encoder and the length of the window; `compute` says on which device to train, `group` with
+        which other processes. A run that was killed goes on where it was. Raises UsageError where there is a model already.
         """
         task = as_task(task)
-        model = cls._unborn(path, task, cache)
-        model.add_task(task, seed=seed, compute=compute, progress=progress)
+        model = group.first(lambda: cls._unborn(path, task, cache), "making the model") or cls._unborn(
+            path, task, cache
+        )
+        model.add_task(task, seed=seed, compute=compute, progress=progress, group=group)
         return model
 
     @classmethod
@@ -119,6 +126,7 @@ class LivingModel:
         allow_forgetting: bool = False,
         compute: Compute = DEFAULT,
         progress: Progress | None = None,
+        group: Group = ALONE,
     ) -> Addition:
         """Let the model learn a task and commit it as the next version.
 
@@ -126,16 +134,21 @@ class LivingModel:
         bit-identical, else ForgettingError and nothing is committed. A strategy that does not isolate (sequential) needs
         allow_forgetting; the tasks it changes get a new identity. Raises CapacityError before training where too little is
         free, Conflict where another process committed meanwhile.
+
+        With a group of processes (lifelong.parallel.group.start) all make this call; they share every step, rank 0 alone writes
+        and tells its progress. The folder must be one that all of them see.
         """
-        task, progress = as_task(task), progress or Silent()
+        task, progress = as_task(task), (progress if group.leads else None) or Silent()
         self._may_add(task, allow_forgetting)
-        growth = self._growth(task, seed, compute, progress)
+        growth = self._growth(task, seed, compute, progress, group)
         job = self._job_name(task, growth.cases, seed, compute)
-        member = growth.run(progress, Resume(self.store.resume_folder(job)))
+        group.same(job, "the task, its data or the model")
+        member = growth.run(progress, Resume(self.store.resume_folder(job), group))
         progress.say(f"checking in a fresh process: {task.name} and {len(self.members)} earlier tasks")
-        with self.store.writing():
-            addition = self._commit(growth, member)
-        self.store.clear_resume(job)
+        made = group.first(lambda: self._commit(growth, member, job), "the commit")
+        addition = Addition(**group.tell(made and asdict(made)))
+        if not group.leads:
+            self._follow(growth, member)
         self._cases[task.name] = growth.cases
         self.last_addition = addition
         return addition
@@ -166,34 +179,58 @@ class LivingModel:
                 "--allow-forgetting (allow_forgetting=True), or choose one that isolates, such as conure"
             )
 
-    def _growth(self, task: Task, seed: int, compute: Compute, progress: Progress) -> Growth:
-        parent = self._parent(task)
-        prepared = self.prepare(task, progress)
+    def _growth(self, task: Task, seed: int, compute: Compute, progress: Progress, group: Group = ALONE) -> Growth:
+        members = self.members if make_strategy(task).isolates else _copies(self.members)
+        parent = self._parent(task, members)
+        prepared = group.in_turn(lambda: self.prepare(task, progress), "preparing the data")
         known = known_items(self.members, parent.name if parent else None)
         cases = make_cases(task, prepared, known, len(self.bank.owners[ITEM_TABLE]))
         owner = 1 + max((m.view.owner for m in self.members.values()), default=FREE)
-        return Growth(self.design, self.bank, parent, owner, task, cases, seed, compute)
+        past = lambda rows: [self._remembered(member, rows) for member in members.values()]  # noqa: E731
+        return Growth(self.design, self.bank, parent, owner, task, cases, seed, compute, group, past)
 
-    def _parent(self, task: Task) -> Member | None:
-        if not self.members:
+    def _remembered(self, member: Member, rows: int) -> Remembered:
+        """An earlier task for a strategy that changes it; its data are opened when they are asked for."""
+        feed = lambda: open_feed(member.task, self.cases(member.name), self.design.length, 0)  # noqa: E731
+        return Remembered(self.design, self.bank, member, self._known(member.name), rows, feed)
+
+    def _parent(self, task: Task, members: Mapping[str, Member]) -> Member | None:
+        if not members:
             return None
-        names = list(self.members)
-        shared = [name for name in names if self.members[name].view.shareable]
+        names = list(members)
+        shared = [name for name in names if members[name].view.shareable]
         name = {None: names[0], "latest": [*names[:1], *shared][-1]}.get(task.parent, task.parent)
         if name not in self.members:
             raise ConfigError(
                 f"task {task.name!r}: there is no parent {name!r} in this model{suggest(str(name), names)}"
             )
-        return self.members[name]
+        return members[name]
 
-    def _commit(self, growth: Growth, member: Member) -> Addition:
+    def _commit(self, growth: Growth, member: Member, job: str) -> Addition:
+        with self.store.writing():
+            addition = self._write(growth, member)
+        self.store.clear_resume(job)
+        return addition
+
+    def _grown(self, growth: Growth, member: Member) -> dict[str, Member]:
+        """All members as they are after a growth, those that the strategy has changed included."""
+        changed = [earlier.changed() for earlier in growth.site.past if isinstance(earlier, Remembered)]
+        return {**self.members, **{m.name: m for m in changed}, member.name: member}
+
+    def _follow(self, growth: Growth, member: Member) -> None:
+        """Stand where rank 0 has committed."""
+        self.version = self.store.newest()
+        self.bank, self.members = growth.site.bank, self._grown(growth, member)
+        self._mounted = self._mounted if growth.strategy.isolates else {}
+
+    def _write(self, growth: Growth, member: Member) -> Addition:
         newest = self.store.newest() if self.store.numbers() else None
         if (newest and newest.sha256) != (self.version and self.version.sha256):
             raise Conflict(
                 f"{self.store.path}: another process committed meanwhile; open the model again and add the task again"
             )
         isolates = growth.strategy.isolates
-        loaded = Loaded(self.design, growth.site.bank, {**self.members, member.name: member})
+        loaded = Loaded(self.design, growth.site.bank, self._grown(growth, member))
         before = self.version.body if self.version else None
         body = next_body(self.store, loaded, before, member.name, isolates)
         self.version = self.store.commit(body, "add", self.version, int(time.time()))
@@ -326,6 +363,12 @@ class LivingModel:
         known = known_items(self.members, task)
         assert known is not None
         return known
+
+
+def _copies(members: Mapping[str, Member]) -> dict[str, Member]:
+    """The same members with views of their own, which may change without these being changed before the commit."""
+    views = copy.deepcopy({name: member.view for name, member in members.items()})
+    return {name: replace(member, view=views[name]) for name, member in members.items()}
 
 
 def plan_first(

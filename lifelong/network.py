@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lifelong.core import registry
 from lifelong.core.config import build
 from lifelong.core.slot import Slot
-from lifelong.core.types import Batch, History, Negatives
+from lifelong.core.types import Batch, History
 from lifelong.encoders.base import Encoder
 from lifelong.heads.base import Head
 from lifelong.objectives.base import Objective
@@ -41,7 +41,7 @@ class TaskNet(nn.Module):
         self.encoder = _make_encoder(design)
         self.causal = self.encoder.causal
         self.items = nn.Embedding(rows, self.width, padding_idx=0, device=table)
-        nn.init.normal_(self.items.weight, std=self.width**-0.5)
+        nn.init.normal_(self.items.weight, std=self.encoder.item_std)
         with torch.no_grad():
             self.items.weight[0] = 0.0
         self.head = head
@@ -57,9 +57,13 @@ class TaskNet(nn.Module):
         assert self.head is not None
         return self.head.answers
 
-    def states(self, history: History) -> Tensor:
-        """One state per position, (B, L, D) float32; padded positions are 0."""
-        return self.encoder(self.items(history.window_BL), history.valid_BL)
+    def states(self, history: History, hidden_BL: Tensor | None = None) -> Tensor:
+        """One state per position, (B, L, D) float32; padded positions are 0.
+
+        hidden_BL, bool, for an encoder that sees both sides alone: True at p where event p + 1 is hidden from it.
+        """
+        hidden = () if hidden_BL is None else (hidden_BL,)
+        return self.encoder(self.items(history.window_BL), history.valid_BL, *hidden)
 
     def users(self, history: History) -> Tensor:
         """User vectors (B, D): the state at the last event; zeros for a user without history."""
@@ -70,10 +74,11 @@ class TaskNet(nn.Module):
         assert self.head is not None
         return self.head.scores(users_BD, self.items)
 
-    def answer_loss(self, users_ND: Tensor, targets_N: Tensor, negatives: Negatives | None) -> Tensor:
-        """The head's mean loss at N points."""
+    def answer_loss(self, users_ND: Tensor, batch: Batch) -> Tensor:
+        """The head's mean loss at the batch's N points."""
         assert self.head is not None
-        return self.head.loss(users_ND, targets_N, self.items, negatives)
+        seen_NL = None if self.head.repeats else batch.seen_NL
+        return self.head.loss(users_ND, batch.targets_N, self.items, batch.negatives, seen_NL)
 
     def forward(self, objective: Objective, batch: Batch) -> Tensor:
         """The objective's loss; the one call that training makes, through torch.func.functional_call."""

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from lifelong.core.errors import ModelCorrupt
+from lifelong.parallel.group import ALONE, Group
+from lifelong.parallel.wrap import full, laid_like
 from lifelong.store.tensors import pack, unpack
 from lifelong.task import Fit
 
@@ -80,16 +82,25 @@ class State:
 
 class Resume:
     """A folder with one file a phase; `folder` None keeps nothing. A state of another task, data or release is not found,
-    because the folder's name is a hash of them."""
+    because the folder's name is a hash of them. Of several processes rank 0 writes and all read; a state holds whole tensors,
+    so that any number of processes can go on with it."""
 
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None, group: Group = ALONE) -> None:
+        self.folder, self.group = folder, group
         self._saved_at = time.monotonic()
 
     def save(self, phase: int, state: State, *, now: bool = False) -> None:
         """Keep the state, if the last time is long enough ago."""
-        if self.folder is None or (not now and time.monotonic() - self._saved_at < SECONDS_BETWEEN_SAVES):
+        if self.folder is None or not self.group.tell(
+            now or time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES
+        ):
             return
+        tensors = _flatten(state)
+        self.group.first(lambda: self._write(phase, tensors, state), "keeping the state of the training")
+        self._saved_at = time.monotonic()
+
+    def _write(self, phase: int, tensors: dict[str, Tensor], state: State) -> None:
+        assert self.folder is not None
         numbers = {
             "epoch": state.epoch,
             "since_best": state.since_best,
@@ -99,15 +110,17 @@ class Resume:
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f"phase-{phase}.partial"
-        partial.write_bytes(pack(_flatten(state), {"numbers": json.dumps(numbers)}))
+        partial.write_bytes(pack(tensors, {"numbers": json.dumps(numbers)}))
         os.replace(partial, self.folder / f"phase-{phase}.safetensors")
-        self._saved_at = time.monotonic()
 
     def load(self, phase: int, state: State) -> None:
         """Take the state up where it was left, if it was."""
         path = self.folder and self.folder / f"phase-{phase}.safetensors"
-        if path is None or not path.exists():
+        if path is None or not self.group.tell(path.exists()):
             return
+        self.group.attempt(lambda: self._read(path, state), "reading the state of the training")
+
+    def _read(self, path: Path, state: State) -> None:
         data = path.read_bytes()
         _unflatten(state, unpack(data, str(path)))
         numbers = _numbers(data, path)
@@ -133,14 +146,14 @@ def _flatten(state: State) -> dict[str, Tensor]:
     }
     for name, memory in state.moments().items():
         tensors |= {f"optimizer/{key}/{name}": torch.as_tensor(v) for key, v in memory.items()}
-    return {name: value.cpu().contiguous() for name, value in tensors.items()}
+    return {name: full(value).cpu().contiguous() for name, value in tensors.items()}
 
 
 def _unflatten(state: State, tensors: dict[str, Tensor]) -> None:
     with torch.no_grad():
         for name, value in state.tensors.items():
-            value.copy_(tensors[f"now/{name}"])
-            state.best[name].copy_(tensors[f"best/{name}"])
+            value.copy_(laid_like(value, tensors[f"now/{name}"]))
+            state.best[name].copy_(laid_like(value, tensors[f"best/{name}"]))
             keys = [k.split("/")[1] for k in tensors if k.startswith("optimizer/") and k.split("/", 2)[2] == name]
             if keys:
                 state.remember(name, {key: _memory(key, tensors[f"optimizer/{key}/{name}"], value) for key in keys})
@@ -150,7 +163,7 @@ def _memory(key: str, kept: Tensor, like: Tensor) -> Any:
     """As the optimizer had it: moments beside their tensor, a sparse one's count of steps as a number."""
     if key == "step" and kept.dtype == torch.int64:
         return int(kept)
-    return kept.to(like.device)
+    return laid_like(like, kept) if kept.shape == like.shape else kept.to(like.device)
 
 
 def _numbers(data: bytes, path: Path) -> dict:

@@ -2,12 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lifelong.continual.overlay import Overlay
 from lifelong.continual.phase import Phase
@@ -15,6 +15,7 @@ from lifelong.continual.site import Site
 from lifelong.continual.view import ITEM_TABLE
 from lifelong.core.compute import Compute
 from lifelong.core.errors import LifelongError
+from lifelong.core.fingerprint import tensors_hash
 from lifelong.core.memory import keep_freed_memory
 from lifelong.core.progress import Progress
 from lifelong.core.types import Batch
@@ -22,6 +23,9 @@ from lifelong.learner import Learner
 from lifelong.loading import ahead
 from lifelong.network import TaskNet
 from lifelong.objectives.base import Objective
+from lifelong.parallel.group import ALONE, Group
+from lifelong.parallel.shares import shares
+from lifelong.parallel.wrap import average_rows, unwrap, whole, wrap
 from lifelong.resume import Resume, State
 from lifelong.task import Fit
 
@@ -65,26 +69,33 @@ class Job:
     names: list[str]
     """The trunk's parameters."""
     compute: Compute = field(default_factory=Compute)
+    group: Group = ALONE
+    """The processes that share every step."""
 
 
 def fit(job: Job, phase: Phase, number: int, site: Site, progress: Progress, resume: Resume) -> list[CurvePoint]:
     """Train what is open in phase `number` of a task and leave the best by validation in the view, the bank and the net.
 
     The same seed gives the same bits, interrupted or not: batches and dropout depend on (seed, phase, epoch) alone. Raises
-    LifelongError at a loss that is not finite; nothing has been stored then.
+    LifelongError at a loss that is not finite, or where processes have drifted apart; nothing has been stored then.
     """
     keep_freed_memory()
     learner = make_learner(job, phase, site)
+    _alike(job.group, {**site.claims, **learner.parameters_by_name()}, f"what starts to {phase.label}")
+    wrapped = wrap(learner, job.group, job.compute.parallel, _rows(learner))
     state = State(learner.parameters_by_name(), learner.sparse_names(), job.fit)
     resume.load(number, state)
     epochs = max(1, round(job.fit.epochs * phase.epochs_share))
-    step = torch.compile(learner, dynamic=True) if job.compute.compile else learner
+    step = job.compute.compiled(wrapped)
     with torch.random.fork_rng(devices=[learner.device] if learner.device.type == "cuda" else []):
         while state.epoch < epochs and state.since_best < job.fit.patience:
             _epoch(job, phase, number, epochs, learner, step, state, progress)
             resume.save(number, state)
     state.restore_best()
-    learner.overlay.store()
+    if job.group.world > 1:
+        unwrap(learner)
+        _alike(job.group, learner.parameters_by_name(), f"what was learnt in {phase.label}")
+    learner.store()
     return [CurvePoint(phase.label, *point) for point in state.curve]
 
 
@@ -106,21 +117,28 @@ def _epoch(
     progress: Progress,
 ) -> None:
     began = time.perf_counter()
-    torch.manual_seed(_mix(job.seed, number, state.epoch))
+    ranks = [job.group.rank] if job.group.world > 1 else []  # each rank drops other values
+    torch.manual_seed(_mix(job.seed, number, state.epoch, *ranks))
     progress.start(f"{phase.label} {state.epoch + 1}", job.feed.batches_per_epoch())
     state.set_rate(job.fit.lr * phase.lr_scale * _rate(state.epoch, epochs))
     learner.train()
+    if learner.penalty is not None:
+        learner.penalty.start(state.epoch)
     total, steps = torch.zeros((), device=learner.device), 0
-    for batch in ahead(job.feed.epoch(_mix(number, state.epoch)), learner.device):
-        loss = step(batch)
+    rows = _rows(learner)
+    for batch in ahead(shares(job.feed.epoch(_mix(number, state.epoch)), job.group), learner.device):
+        loss = step(batch) * batch.weight
         loss.backward()
         learner.overlay.keep_to_claims()
+        average_rows(rows, job.group)
         state.advance()
         total, steps = total + loss.detach(), steps + 1
         if steps % REPORTED == 0:
             progress.advance(REPORTED, loss=float(loss.detach()))
+    total = job.group.sum(total) / job.group.world
     _must_be_finite(total, state.epoch)
-    valid = _validate(job, learner)
+    with whole(learner):
+        valid = _validate(job, learner)
     progress.end()
     mean = float(total) / max(1, steps)
     state.judge(mean, valid, time.perf_counter() - began)
@@ -130,6 +148,18 @@ def _epoch(
 def _rate(epoch: int, epochs: int) -> float:
     """Half a cosine from 1 down to 0.05: the last epochs settle what the first ones found."""
     return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
+
+
+def _alike(group: Group, tensors: Mapping[str, Tensor], what: str) -> None:
+    """All ranks hold the same bits, so that all prune the same weights; raises LifelongError where one has drifted."""
+    if group.world > 1:
+        group.same(tensors_hash(tensors), what)
+
+
+def _rows(learner: Learner) -> list[nn.Parameter]:
+    """Tables whose gradients hold rows alone."""
+    sparse = learner.sparse_names()
+    return [value for name, value in learner.parameters_by_name().items() if name in sparse]
 
 
 @torch.no_grad()

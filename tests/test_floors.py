@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "lifelong"
 DOORS = {"", "__main__", "cli", "serving"}  # "" is lifelong/__init__.py
-STATIONS = {"data", "items", "encoders", "objectives", "continual", "heads", "metrics", "store", "reports"}
+STATIONS = {"data", "items", "encoders", "objectives", "continual", "heads", "metrics", "store", "reports", "parallel"}
 ANYWHERE = {("lifelong", "__version__")}
 
 

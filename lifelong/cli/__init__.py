@@ -12,6 +12,7 @@ from types import TracebackType
 
 from lifelong.cli.parser import make_parser
 from lifelong.cli.text import one_line
+from lifelong.cli.together import AlreadySaid
 from lifelong.core.errors import LifelongError
 
 THREADS = """Threads that wait for each other spin: at width 64 on 2 cores the second one gains 15 % on a quiet machine
@@ -22,6 +23,8 @@ INTERRUPTED = "interrupted; every committed version stands, and a training goes 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `arguments` are those of the process where none are given."""
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))  # before torch, see THREADS
+    if "RANK" in os.environ:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # or every rank remarks on how the others are waited for
     if arguments is None:
         _be_the_program()
     try:
@@ -53,7 +56,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         console.close()
         if options.debug:
             traceback.print_exc()
-        else:
+        elif not isinstance(error, AlreadySaid):
             print(one_line(error), file=sys.stderr)
         return error.exit_code if isinstance(error, LifelongError) else 1
     finally:

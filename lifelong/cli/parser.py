@@ -14,7 +14,7 @@ from lifelong.core.config import suggest
 if TYPE_CHECKING:
     from lifelong.cli.console import Console
 
-MODULES = ("growing", "measuring", "asking", "looking", "keeping", "data")
+MODULES = ("growing", "measuring", "asking", "batch", "looking", "keeping", "data")
 ABOUT = "One user encoder that learns task after task for years, and never forgets."
 
 Argument = tuple[tuple[str, ...], dict[str, Any]]

@@ -1,6 +1,6 @@
 """Where one task grows: what a strategy may do to a fork of the bank before the task is sealed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lifelong.continual.bank import FREE, Bank, owned_by, private_values
+from lifelong.continual.past import Earlier, Seen
 from lifelong.continual.view import ITEM_TABLE, View, render
 from lifelong.core.errors import CapacityError, ConfigError
 
@@ -39,6 +40,8 @@ class Site:
     new_rows: int
     slots: dict[str, int]
     initial: Initial
+    past: Sequence[Earlier] = ()
+    """The tasks before this one, for strategies that change them."""
     claims: dict[str, Tensor] = field(default_factory=dict)
 
     def claim_free(self, *, fresh: bool = False) -> View:
@@ -103,6 +106,24 @@ class Site:
         """Copies of some of the tensors that the parent sees, for a view to keep and train as its own."""
         seen = self.seen_by_parent()
         return {name: seen[name].clone() for name in names}
+
+    def shared_past(self, why: str) -> list[Earlier]:
+        """The earlier tasks that would change with the shared weights. Raises ConfigError where there is none at hand."""
+        past = [earlier for earlier in self.past if not earlier.view.detached]
+        if not past:
+            raise ConfigError(f"no earlier task that reads the shared encoder is at hand, and {why}; use sequential")
+        return past
+
+    def seen(self, past: Iterable[Earlier]) -> list[Seen]:
+        """What each of them would see once shared weights were written back."""
+        assert self.parent is not None
+        return [Seen(self.bank, self.parent, earlier.view, self.names) for earlier in past]
+
+    def let_train(self, past: Iterable[Earlier]) -> None:
+        """Let heads and parts of earlier tasks go along with the shared weights."""
+        for earlier in past:
+            for parameter in earlier.own.values():
+                parameter.requires_grad_(True)
 
     def write_back(self, view: View) -> None:
         """Let what a shared view has learnt replace the weights of its whole line of parents; they change, and so do the

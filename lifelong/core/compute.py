@@ -1,11 +1,13 @@
 """Where and how numbers are computed while a task is trained: device, precision, compilation."""
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from lifelong.core.errors import UsageError
 
@@ -35,6 +37,8 @@ class Compute:
             device = torch.device(name)
         except RuntimeError:
             raise UsageError(f"there is no device {name!r}; it is cpu, cuda, cuda:1, … or auto") from None
+        if device == torch.device("cuda"):  # under torchrun each rank has its own
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         if device.type not in ("cpu", "cuda"):
             raise UsageError(f"training on {name!r} is not supported; use cpu or cuda")
         if device.type == "cuda" and (
@@ -49,6 +53,10 @@ class Compute:
         if self.precision == "bfloat16" or (self.precision == "auto" and _quick_in_bfloat16(device)):
             return torch.autocast(device.type, torch.bfloat16)
         return nullcontext()
+
+    def compiled(self, module: nn.Module) -> Callable[..., Any]:
+        """The module as it is called: fused where that is wanted. Batches differ in length and points, so shapes stay open."""
+        return torch.compile(module, dynamic=True) if self.compile else module
 
     def identity(self) -> list[str]:
         """What of it decides the bits of a training, for the name of its resume file."""

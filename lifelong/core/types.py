@@ -70,9 +70,18 @@ class Batch:
     positions_N: Tensor
     targets_N: Tensor
     negatives: Negatives | None = None
+    weight: float = 1.0
+    """What its mean counts for where several processes share a step; 1 for all points of the step."""
 
     def __len__(self) -> int:
         return len(self.targets_N)
+
+    @property
+    def seen_NL(self) -> Tensor:
+        """Rows (N, L) int64 of the events up to each point; 0 elsewhere."""
+        window_NL = self.history.window_BL[self.rows_N]
+        place_L = torch.arange(window_NL.shape[1], device=window_NL.device)
+        return window_NL * (place_L <= self.positions_N[:, None])
 
     def to(self, device: torch.device) -> "Batch":
         """On a device; from pinned memory the copy runs beside the computation."""

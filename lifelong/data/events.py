@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from lifelong.core.config import suggest
 from lifelong.core.errors import ConfigError, DataError
 from lifelong.data.columns import Columns as Columns
-from lifelong.data.datasets.base import EventBatch
+from lifelong.data.datasets.base import CodedBatch, EventBatch
 from lifelong.data.formats import csv, frame, jsonl, parquet
 from lifelong.data.formats.base import BLANK, Bad, Block, Opened, explained
-from lifelong.data.ids import Flags, as_text, read_ids
+from lifelong.data.ids import Flags, as_text, coded_ids, read_ids
 from lifelong.data.times import Clock
 
 FORMATS = {
@@ -145,8 +145,9 @@ class EventReader:
         if self.on_bad_rows == "error":
             self._refuse(block, flags, reason_N)
         dropped = self._account(block, flags, reason_N)
-        kept = table.filter(pa.array(reason_N < 0)) if (reason_N >= 0).any() else table
-        return EventBatch(kept, len(kept) + sum(dropped.values()), dropped)
+        bad_N = reason_N >= 0
+        kept = table.filter(pa.array(~bad_N)) if bad_N.any() else table
+        return CodedBatch(kept, len(kept) + sum(dropped.values()), dropped)
 
     def _account(self, block: Block, flags: RowFlags, reason_N: np.ndarray) -> dict[str, int]:
         """Reason -> rows of the block that are dropped for it; the first row of each is kept in mind."""
@@ -165,13 +166,13 @@ class EventReader:
         flags: RowFlags = []
         for role in ("user", "item", "channel"):
             if role in self.found:
-                read[role], wrong = read_ids(block.columns[role], self._where(role))
+                read[role], wrong = coded_ids(block.columns[role], self._where(role))
                 flags += [(role, reason, rows) for reason, rows in wrong]
         read["time"], below_N, wrong = self._times(block)
         flags += [("time", reason, rows) for reason, rows in wrong]
         tie_N, wrong = self._ties(block)
         flags += [("tie", reason, rows) for reason, rows in wrong]
-        read["tie"] = pa.array(below_N.astype(np.uint64) << np.uint64(34) | tie_N)
+        read["tie"] = pa.array(below_N.astype(np.uint64) << np.uint64(34) | tie_N if below_N.any() else tie_N)
         return pa.table(read), flags
 
     def _times(self, block: Block) -> tuple[np.ndarray, np.ndarray, Flags]:
@@ -216,9 +217,10 @@ class EventReader:
 
 def _first_reason(flags: RowFlags, count: int) -> np.ndarray:
     """For each row the index of the first flag that is set, -1 where none is (N)."""
-    reason_N = np.full(count, -1)
+    reason_N = np.full(count, -1, np.int8)
     for index in range(len(flags) - 1, -1, -1):
-        reason_N[flags[index][2]] = index
+        if flags[index][2].any():
+            reason_N[flags[index][2]] = index
     return reason_N
 
 

@@ -1,4 +1,8 @@
-"""From a stream of events to sorted arrays: ids to indices, filters, order, and the account of every row."""
+"""From a stream of events to sorted arrays: ids to places, filters, order, and the account of every row.
+
+Three passes, none of which holds all events: the source is read into a log; the log is dealt into boxes of neighbouring
+users; box by box is sorted, filtered and appended to the result. What exceeds the memory allowed lies in files.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -10,15 +14,20 @@ import pyarrow.compute as pc
 
 from lifelong.core.errors import DataError
 from lifelong.core.types import DropReport
-from lifelong.data.datasets.base import EventBatch, Source
+from lifelong.data.datasets.base import Source
+from lifelong.data.log import Log, read_log
+from lifelong.data.ordering import order_of, repeated_within
+from lifelong.data.spill import Column, Room, Rows, Shelf
 
-MAX_CHANNELS = 127
-"""So many fit into an int8."""
+BOX = 1 << 18
+"""Events of a box, about: sorted within the processor's cache, and few enough for user, time and row in 64 bits."""
+MAX_BOXES = 1 << 16
+"""So many numbers a uint16 has, which are sorted fastest."""
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """Everything that is written down of a data set; see Prepared for the shapes."""
+    """Everything that is written down of a data set; see Prepared for the shapes. Arrays may be memory-mapped."""
 
     offsets_U1: np.ndarray
     items_E: np.ndarray
@@ -30,135 +39,151 @@ class Gathered:
     report: DropReport
 
 
-def gather(source: Source) -> Gathered:
-    """Read a source to its end. Raises DataError where no event is left.
+@dataclass(frozen=True)
+class Boxes:
+    """Events by user. users_B1: box b holds users_B1[b] up to users_B1[b + 1], which are places in the order of ids."""
+
+    rows: Shelf
+    users_B1: np.ndarray
+    users: int
+    items: int
+
+
+def gather(source: Source, room: Room | None = None) -> Gathered:
+    """Read a source to its end. Raises DataError where no event is left, or the room's disk is full.
 
     Users and items are numbered in the order of their ids, so that the result does not depend on the order of the rows;
     events of a user are sorted by time, then tie, and those that are equal in both keep their order.
     """
-    events, rows_read, dropped = _read(source)
-    user_ids, user_E = numbered(events["user"])
-    item_ids, item_E = numbered(events["item"])
-    time_E = events["time"].to_numpy()
-    kept_E, reasons = _kept(user_E, item_E, time_E, source.config)
-    report = DropReport(rows_read, int(kept_E.sum()), {r: n for r, n in (dropped + Counter(reasons)).items() if n})
-    if not report.rows_used:
-        why = ", ".join(f"{n} {reason}" for reason, n in report.dropped.items()) or "there are no rows"
-        raise DataError(f"{source.name}: no event is left of {rows_read} rows: {why}")
-    order_E = np.flatnonzero(kept_E)
-    order_E = order_E[_order(user_E[order_E], *(k[order_E] for k in (time_E, *_tie(events))))]
-    user_ids, user_E = _compact(user_ids, user_E[order_E])
-    item_ids, item_E = _compact(item_ids, item_E[order_E])
-    channels, channel_E = _channels(events, order_E, source)
+    room = room or Room()
+    log = read_log(source, room)
+    _check_left(source, log.rows_read, log.events, dict(log.dropped))
+    user_ids, place_U = log.users.ranked()
+    item_ids, place_V = log.items.ranked()
+    channels, place_C = log.channels.ranked()
+    boxes = _dealt(log, place_U, place_V, place_C.astype(np.int8), room)
+    kept = _Kept(source.config, boxes, _by_place(log.of_item.by_code, place_V))
+    columns = [Column(room, kind) for kind in (np.int32, np.int64, np.int8)]
+    for number in range(len(boxes.users_B1) - 1):
+        rows = kept.of(number)
+        for column, array in zip(columns, (rows.item, rows.time, rows.channel), strict=True):
+            if array is not None:
+                column.append(array)
+    boxes.rows.close()
+    report = _report(log, kept)
+    _check_left(source, log.rows_read, report.rows_used, dict(report.dropped))
+    used_U, used_V = kept.events_U > 0, kept.used_V
     return Gathered(
-        offsets_U1=np.searchsorted(user_E, np.arange(len(user_ids) + 1)).astype(np.int64),
-        items_E=item_E,
-        times_E=time_E[order_E],
-        channel_E=channel_E,
-        channels=channels,
-        users=_described(user_ids, source.users()),
-        items=_described(item_ids, source.items()),
+        offsets_U1=np.concatenate(([0], np.cumsum(kept.events_U[used_U]))),
+        items_E=columns[0].whole(None if used_V.all() else np.cumsum(used_V, dtype=np.int32) - np.int32(1)),
+        times_E=columns[1].whole(),
+        channel_E=columns[2].whole() if len(channels) else None,
+        channels=channels.to_pylist(),
+        users=_described(user_ids.filter(pa.array(used_U)), source.users()),
+        items=_described(item_ids.filter(pa.array(used_V)), source.items()),
         report=report,
     )
 
 
-def _read(source: Source) -> tuple[pa.Table, int, Counter[str]]:
-    """All events with ids as dictionary indices, so that a long stream takes some 24 bytes an event."""
-    tables, rows_read, dropped = [], 0, Counter[str]()
-    for batch in source.events():
-        rows_read += batch.rows_read
-        dropped.update(batch.dropped)
-        if len(batch.table):
-            tables.append(encoded(batch))
-    if not tables:
+def _check_left(source: Source, rows_read: int, left: int, dropped: dict[str, int]) -> None:
+    if not left:
         why = ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or "there are no rows"
         raise DataError(f"{source.name}: no event is left of {rows_read} rows: {why}")
-    return joined(tables), rows_read, dropped
 
 
-def joined(tables: list[pa.Table]) -> pa.Table:
-    """The tables below each other in one chunk, with one dictionary a column."""
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+def _by_place(counts: np.ndarray, place: np.ndarray) -> np.ndarray:
+    result = np.empty_like(counts)
+    result[place] = counts
+    return result
 
 
-def encoded(batch: EventBatch) -> pa.Table:
-    """Columns in one order, the strings of them as dictionaries."""
-    columns = [c for c in ("user", "item", "time", "tie", "channel") if c in batch.table.column_names]
-    found = {c: batch.table[c].combine_chunks() for c in columns}
-    return pa.table({c: a.dictionary_encode() if pa.types.is_string(a.type) else a for c, a in found.items()})
+def _dealt(log: Log, place_U: np.ndarray, place_V: np.ndarray, place_C: np.ndarray, room: Room) -> Boxes:
+    """The log's events in boxes of about BOX each, whole users together and in the order of their ids."""
+    ends_U = np.cumsum(_by_place(log.of_user.by_code, place_U))
+    size = max(BOX, -(-log.events // MAX_BOXES))
+    box_U = np.concatenate(([0], ends_U[:-1])) // size
+    box_U = np.concatenate(([0], np.cumsum(np.diff(box_U) > 0))).astype(np.uint16)  # none is empty
+    count = int(box_U[-1]) + 1
+    shelf = Shelf(room, count)
+    for piece in log.rows.pieces():
+        channel_N = None if piece.channel is None else place_C[piece.channel]
+        rows = Rows(place_U[piece.user], place_V[piece.item], piece.time, piece.tie, channel_N)
+        box_N = box_U[rows.user]
+        if (box_N[1:] < box_N[:-1]).any():
+            order_N = np.argsort(box_N, kind="stable")
+            rows, box_N = rows.where(order_N), box_N[order_N]
+        bounds = np.searchsorted(box_N, np.arange(count + 1))
+        for number in np.flatnonzero(np.diff(bounds)).tolist():
+            shelf.put(rows.where(slice(bounds[number], bounds[number + 1])), number)
+    log.rows.close()
+    return Boxes(shelf, np.searchsorted(box_U, np.arange(count + 1)), len(place_U), len(place_V))
 
 
-def numbered(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """The distinct ids, sorted, and the place of each row's id among them (int32)."""
-    encoded = column.chunk(0)
-    by_id = pc.sort_indices(encoded.dictionary)
-    place = np.empty(len(by_id), np.int32)
-    place[by_id.to_numpy()] = np.arange(len(by_id), dtype=np.int32)
-    return encoded.dictionary.take(by_id), place[encoded.indices.to_numpy()]
+class _Kept:
+    """What the filters leave, box by box: without duplicates where asked for, without rare items, then short users."""
+
+    def __init__(self, config: Any, boxes: Boxes, events_V: np.ndarray) -> None:
+        self._config, self._boxes = config, boxes
+        self.events_U, self.used_V = np.zeros(boxes.users, np.int64), np.zeros(boxes.items, bool)
+        self.duplicates = self.rare = self.short = 0
+        if config.duplicates == "drop" or config.min_item_users > 1:
+            events_V, users_V = self._counted()
+            self._rare_V = (events_V < config.min_item_events) | (users_V < config.min_item_users)
+        else:
+            self._rare_V = events_V < config.min_item_events
+
+    def of(self, number: int) -> Rows:
+        """The events of a box that are left, in order; the box is empty afterwards."""
+        found = self._boxes.rows.box(number, empty=True)
+        rows = self._in_order(found)
+        self.duplicates += len(found) - len(rows)
+        first, end = self._boxes.users_B1[number : number + 2].tolist()
+        if self._rare_V.any():
+            common = rows.where(~self._rare_V[rows.item])
+            self.rare += len(rows) - len(common)
+            rows = common
+        events_u = np.bincount(rows.user - first, minlength=end - first)
+        long_u = events_u >= self._config.min_user_events
+        if not long_u.all():
+            left = rows.where(long_u[rows.user - first])
+            self.short += len(rows) - len(left)
+            rows, events_u = left, events_u * long_u
+        self.events_U[first:end] = events_u
+        self.used_V[rows.item] = True
+        return rows
+
+    def _in_order(self, rows: Rows) -> Rows:
+        order_N = order_of(rows.user, rows.time, rows.tie)
+        rows = rows if order_N is None else rows.where(order_N)
+        if self._config.duplicates == "keep":
+            return rows
+        row_N = np.arange(len(rows)) if order_N is None else order_N
+        again_N = repeated_within(rows.user, rows.item, rows.time, row_N)
+        return rows.where(~again_N) if again_N.any() else rows
+
+    def _counted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Events and users of each item, without duplicates; a pass of its own over the boxes."""
+        events_V, users_V = np.zeros(self._boxes.items, np.int64), np.zeros(self._boxes.items, np.int64)
+        for number in range(len(self._boxes.users_B1) - 1):
+            rows = self._in_order(self._boxes.rows.box(number))
+            pairs = np.unique(rows.item.astype(np.int64) << 32 | rows.user)
+            for counts_V, item_n in ((events_V, rows.item), (users_V, pairs >> 32)):
+                items, times = np.unique(item_n, return_counts=True)
+                counts_V[items] += times
+        return events_V, users_V
 
 
-def _kept(user_E: np.ndarray, item_E: np.ndarray, time_E: np.ndarray, config: Any) -> tuple[np.ndarray, dict[str, int]]:
-    """Bool (E): without duplicates where asked for, rare items, then short users; and how many events each took."""
-    kept_E = np.ones(len(user_E), bool)
-    if config.duplicates == "drop":
-        kept_E &= ~repeated(user_E, item_E, time_E)
-    unique = int(kept_E.sum())
-    kept_E &= ~_rare(user_E[kept_E], item_E[kept_E], int(item_E.max()) + 1, config)[item_E]
-    after_items = int(kept_E.sum())
-    kept_E &= (np.bincount(user_E[kept_E], minlength=int(user_E.max()) + 1) >= config.min_user_events)[user_E]
-    return kept_E, {
-        "exact duplicates": len(user_E) - unique,
-        f"of items with fewer than {config.min_item_events} events or {config.min_item_users} users": unique
-        - after_items,
-        f"of users with fewer than {config.min_user_events} events": after_items - int(kept_E.sum()),
-    }
-
-
-def repeated(user_E: np.ndarray, item_E: np.ndarray, time_E: np.ndarray) -> np.ndarray:
-    """Bool (E): True where an earlier row has the same user, item and time."""
-    order_E = np.lexsort((time_E, item_E, user_E))  # stable, so the first of equals stays
-    same_E = np.ones(max(len(order_E) - 1, 0), bool)
-    for key_E in (user_E, item_E, time_E):
-        same_E &= key_E[order_E[1:]] == key_E[order_E[:-1]]
-    result_E = np.zeros(len(user_E), bool)
-    result_E[order_E[1:][same_E]] = True
-    return result_E
-
-
-def _rare(user_E: np.ndarray, item_E: np.ndarray, items: int, config: Any) -> np.ndarray:
-    rare_V = np.bincount(item_E, minlength=items) < config.min_item_events
-    if config.min_item_users > 1:
-        pairs = np.unique(item_E.astype(np.int64) << 32 | user_E)
-        rare_V |= np.bincount(pairs >> 32, minlength=items) < config.min_item_users
-    return rare_V
-
-
-def _tie(events: pa.Table) -> list[np.ndarray]:
-    return [events["tie"].to_numpy()] if "tie" in events.column_names else []
-
-
-def _order(*keys_E: np.ndarray) -> np.ndarray:
-    """The stable order by the first key, then the next …; a source that is in order already is not sorted again."""
-    before_E, equal_E = np.zeros(max(len(keys_E[0]) - 1, 0), bool), np.ones(max(len(keys_E[0]) - 1, 0), bool)
-    for key_E in keys_E:
-        before_E |= equal_E & (key_E[1:] < key_E[:-1])
-        equal_E &= key_E[1:] == key_E[:-1]
-    return np.lexsort(keys_E[::-1]) if before_E.any() else np.arange(len(keys_E[0]))
-
-
-def _compact(ids: pa.Array, place_E: np.ndarray) -> tuple[pa.Array, np.ndarray]:
-    """The ids that still occur, and the place of each event's among them (int32)."""
-    used = np.bincount(place_E, minlength=len(ids)) > 0
-    return ids.filter(pa.array(used)), (np.cumsum(used, dtype=np.int32) - np.int32(1))[place_E]
-
-
-def _channels(events: pa.Table, order_E: np.ndarray, source: Source) -> tuple[list[str], np.ndarray | None]:
-    if "channel" not in events.column_names:
-        return [], None
-    names, channel_E = numbered(events["channel"])
-    if len(names) > MAX_CHANNELS:
-        raise DataError(f"{source.name}: {len(names)} kinds of events (channel), at most {MAX_CHANNELS} are possible")
-    return names.to_pylist(), channel_E[order_E].astype(np.int8)
+def _report(log: Log, kept: _Kept) -> DropReport:
+    config = kept._config
+    reasons = Counter(
+        {
+            "exact duplicates": kept.duplicates,
+            f"of items with fewer than {config.min_item_events} events or {config.min_item_users} users": kept.rare,
+            f"of users with fewer than {config.min_user_events} events": kept.short,
+        }
+    )
+    dropped = {reason: n for reason, n in (log.dropped + reasons).items() if n}
+    return DropReport(log.rows_read, int(kept.events_U.sum()), dropped)
 
 
 def _described(ids: pa.Array, table: pa.Table | None) -> pa.Table:

@@ -31,6 +31,40 @@ def read_ids(column: pa.Array, where: str) -> tuple[pa.Array, Flags]:
     return _flagged(*valid_text(column))
 
 
+def coded_ids(column: pa.Array, where: str) -> tuple[pa.Array, Flags]:
+    """As read_ids, but whole numbers stay numbers and dictionaries of text without a fault stay dictionaries."""
+    kind = column.type
+    if pa.types.is_integer(kind) and kind != pa.uint64():
+        missing = [(MISSING, column.is_null().to_numpy(zero_copy_only=False))] if column.null_count else []
+        return column.cast(pa.int64()), missing
+    if pa.types.is_dictionary(kind) and not column.null_count and is_text(kind.value_type):
+        text, flags = read_ids(column.dictionary, where)
+        if not any(wrong.any() for _, wrong in flags):
+            return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), text), []
+    return read_ids(column, where)
+
+
+def decimal_numbers(text: pa.Array) -> np.ndarray | None:
+    """The numbers (int64) that the text says, None unless every one is a plain decimal: no sign, no leading zero."""
+    if not len(text) or text.null_count or not all(text[place].as_py().isdecimal() for place in (0, -1)):
+        return None  # seen at two rows, since Arrow writes an error for each row that it cannot read
+    if _holds(text, b"x", b"X"):  # Arrow reads 0x1f, too
+        return None
+    lengths = pc.binary_length(text).to_numpy()
+    if int(lengths.max()) > 18:
+        return None
+    try:
+        numbers = text.cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        return None
+    if int(numbers.min()) < 0:
+        return None
+    digits = np.ones(len(numbers), lengths.dtype)
+    for power in range(1, len(str(int(numbers.max())))):
+        digits += numbers >= 10**power
+    return numbers if (digits == lengths).all() else None
+
+
 def as_text(column: pa.Array, where: str, rows_N: np.ndarray) -> pa.Array:
     """Any column as text (N), null where it is empty; `rows_N` are the numbers for an error. Raises DataError."""
     column = without_views(column)

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lifelong.core.errors import DataError
+from lifelong.core.errors import ConfigError, DataError
 from lifelong.core.fingerprint import json_hash
 from lifelong.core.types import DropReport
+from lifelong.data.arrow_file import write_arrow
 from lifelong.data.datasets.base import Source
 from lifelong.data.gather import Gathered, gather
+from lifelong.data.spill import Room
 
 PREPARE_VERSION = 2
 """Raised whenever the same inputs would give other files."""
 FILES = ("events.arrow", "users.arrow", "items.arrow")
 SMALL = 64 << 20
 """Bytes up to which a file's SHA-256 is compared at every opening; of a larger one the size is."""
+UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
 @dataclass(frozen=True)
@@ -55,32 +60,65 @@ def cache_folder() -> Path:
     return Path(os.environ.get("LIFELONG_CACHE") or Path.home() / ".cache" / "lifelong")
 
 
-def prepare(source: Source, cache: Path | None = None, say: Callable[[str], None] = lambda text: None) -> Prepared:
+def memory_for_events() -> int:
+    """Bytes of events that preparing holds before it writes them to disk: $LIFELONG_MEMORY, else 1 GB.
+
+    A whole number of bytes, or one with kB, MB or GB. Raises ConfigError for anything else.
+    """
+    text = os.environ.get("LIFELONG_MEMORY", "").strip() or "1GB"
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) *(kB|MB|GB)?", text, re.IGNORECASE)
+    if not found:
+        raise ConfigError(
+            f"LIFELONG_MEMORY is {text!r}; write a number of bytes, or one with kB, MB or GB such as 500MB"
+        )
+    return int(float(found[1]) * UNITS[(found[2] or "").lower()])
+
+
+def prepare(
+    source: Source,
+    cache: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    memory: int | None = None,
+) -> Prepared:
     """The prepared form of a source, made now or taken from the cache.
 
-    Two processes may prepare at once: each writes a folder of its own and the first to finish wins. A damaged folder is
-    made again. Raises DataError for unusable rows, when nothing is left, or when the input changed while it was read.
+    memory: bytes of events held at a time, memory_for_events() where it is left out; what is more lies on the cache's
+    disk meanwhile, about 50 bytes an event. The ids, the blocks being read and Python itself come on top. It changes
+    nothing in the result. Two processes may prepare at once: each writes a folder of its own and the first to finish
+    wins. A damaged folder is made again. Raises DataError for unusable rows, when nothing is left, when the disk is
+    full, or when the input changed while it was read.
     """
     identity = source.identity()
     folder = (cache or cache_folder()) / f"{source.name}-{json_hash([PREPARE_VERSION, identity])[:16]}"
     if not _is_whole(folder):
         say(f"preparing {source.name}")
-        gathered = gather(source)
-        if source.identity() != identity:
-            raise DataError(
-                f"{source.name}: the data changed while they were read; try again when nothing writes to them"
-            )
-        _keep(gathered, source, folder)
+        limit = memory_for_events() if memory is None else memory
+        with _partial(folder) as partial:
+            gathered = gather(source, Room(partial, limit))
+            if source.identity() != identity:
+                raise DataError(
+                    f"{source.name}: the data changed while they were read; try again when nothing writes to them"
+                )
+            _keep(gathered, source, folder, partial)
     return _open(source, folder)
 
 
-def _keep(gathered: Gathered, source: Source, folder: Path) -> None:
-    """Write a folder beside and rename it into place; what a faster process has put there stays."""
+@contextmanager
+def _partial(folder: Path) -> Iterator[Path]:
+    """A folder beside for everything unfinished, gone afterwards."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
         raise DataError(f"{folder.parent}: cannot be written: {error.strerror}; set LIFELONG_CACHE") from error
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _keep(gathered: Gathered, source: Source, folder: Path, partial: Path) -> None:
+    """Write a folder beside and rename it into place; what a faster process has put there stays."""
     try:
         _write(gathered, source, partial / "whole")
         if folder.exists() and not _is_whole(folder):
@@ -89,18 +127,16 @@ def _keep(gathered: Gathered, source: Source, folder: Path) -> None:
     except OSError as error:
         if not _is_whole(folder):  # else another process was faster
             raise DataError(f"{folder}: cannot be written: {error.strerror}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write(gathered: Gathered, source: Source, folder: Path) -> None:
     folder.mkdir()
-    events = {"item": pa.array(gathered.items_E), "time": pa.array(gathered.times_E)}
-    if gathered.channel_E is not None:
-        events["channel"] = pa.array(gathered.channel_E)
-    users = gathered.users.append_column("events", pa.array(np.diff(gathered.offsets_U1)))
-    for name, table in zip(FILES, (pa.table(events), users, gathered.items), strict=True):
-        _write_arrow(table, folder / name)
+    arrays = {"item": gathered.items_E, "time": gathered.times_E, "channel": gathered.channel_E}
+    present = {name: array for name, array in arrays.items() if array is not None}
+    events = pa.table({name: pa.array(array) for name, array in present.items()})
+    write_arrow(events, folder / FILES[0], list(present.values()))
+    write_arrow(gathered.users.append_column("events", pa.array(np.diff(gathered.offsets_U1))), folder / FILES[1])
+    write_arrow(gathered.items, folder / FILES[2])
     meta = {
         "files": {name: _state(folder / name) for name in FILES},
         "report": {**vars(gathered.report), "dropped": dict(gathered.report.dropped)},
@@ -110,15 +146,6 @@ def _write(gathered: Gathered, source: Source, folder: Path) -> None:
     }
     document = {**meta, "sha256": json_hash(meta)}
     (folder / "meta.json").write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
-
-
-def _write_arrow(table: pa.Table, path: Path) -> None:
-    table = table.combine_chunks()
-    with open(path, "wb") as file:
-        with pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table, max_chunksize=max(1, len(table)))  # one chunk, so that a column is one array
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _state(path: Path) -> dict[str, Any]:

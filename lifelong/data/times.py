@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifelong.core.errors import DataError
-from lifelong.data.ids import Flags, is_text, valid_text
+from lifelong.data.ids import Flags, decimal_numbers, is_text, valid_text
 
 PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 KINDS = (*PER_SECOND, "text without a time zone (read as UTC)", "text with a time zone")
@@ -58,8 +58,12 @@ class Clock:
         return value // per, value % per * (10**9 // per), [(MISSING, missing)]
 
     def _numbers(self, column: pa.Array, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray, Flags]:
-        missing = missing | column.is_null().to_numpy(zero_copy_only=False)
+        missing = missing | column.is_null().to_numpy(zero_copy_only=False) if column.null_count else missing
         value = _filled(column)
+        kind = _common_kind(value) if self.unit == "auto" and not missing.any() else None
+        if kind is not None and self._kind in (UNREADABLE, kind):  # the usual case
+            self._kind = kind
+            return *_divided(value, PER_SECOND[KINDS[kind]]), []
         kinds = np.where(np.isfinite(value), np.digitize(np.abs(value.astype(float)), LIMITS), UNREADABLE)
         kinds[np.abs(value.astype(float)) >= 2.0**63] = UNREADABLE
         if self.unit != "auto":
@@ -70,10 +74,13 @@ class Clock:
 
     def _text(self, column: pa.Array) -> tuple[np.ndarray, np.ndarray, Flags]:
         text, not_utf8 = valid_text(column)
+        numbers = None if not_utf8.any() else decimal_numbers(text)
+        if numbers is not None:  # the usual case, all exact
+            return self._numbers(pa.array(numbers), not_utf8)
         text = pc.utf8_trim_whitespace(text)
         missing = pc.binary_length(text).fill_null(0).to_numpy(zero_copy_only=False) == 0
         missing &= ~not_utf8
-        if _matches(text, WHOLE)[~missing].all():  # the usual case, all exact
+        if _matches(text, WHOLE)[~missing].all():
             return self._numbers(pc.if_else(pa.array(missing), None, text).cast(pa.int64()), missing)
         kinds = np.full(len(text), UNREADABLE)
         seconds, nanos = np.zeros(len(text), np.int64), np.zeros(len(text), np.int64)
@@ -122,9 +129,19 @@ def _filled(column: pa.Array) -> np.ndarray:
     return value.astype(np.float64 if value.dtype.kind == "f" or value.dtype == np.uint64 else np.int64)
 
 
+def _common_kind(value: np.ndarray) -> int | None:
+    """The kind of all numbers by their size, None where they differ or one is negative."""
+    if value.dtype.kind != "i" or not len(value) or (low := int(value.min())) < 0:
+        return None
+    first, last = np.digitize([float(low), float(value.max())], LIMITS).tolist()
+    return first if first == last else None
+
+
 def _divided(value: np.ndarray, per: int) -> tuple[np.ndarray, np.ndarray]:
     """Whole seconds and the nanoseconds above them (int64); what does not fit is 0 and flagged elsewhere."""
     if value.dtype.kind == "i":
+        if per == 1:
+            return value, np.zeros(len(value), np.int64)
         return value // per, value % per * (10**9 // per)
     value = np.where(np.abs(value) < 2.0**63, value, 0.0)
     seconds = np.floor(value / per)

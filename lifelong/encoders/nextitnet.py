@@ -69,21 +69,21 @@ class PreBlock(nn.Module):
 
     biased = False
 
-    def __init__(self, config: NextItNet.Config, dilation: int) -> None:
+    def __init__(self, config: NextItNet.Config, dilation: int, conv: type[CausalConv] = CausalConv) -> None:
         super().__init__()
         width = config.width
         self.norm1, self.norm2 = nn.LayerNorm(width, NORM_EPS), nn.LayerNorm(width, NORM_EPS)
-        self.conv1 = CausalConv(width, config.kernel, dilation, self.biased)
-        self.conv2 = CausalConv(width, config.kernel, 2 * dilation, self.biased)
+        self.conv1 = conv(width, config.kernel, dilation, self.biased)
+        self.conv2 = conv(width, config.kernel, 2 * dilation, self.biased)
         self.slot1, self.slot2 = Slot(width), Slot(width)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, states_BLD: Tensor, valid_BL: Tensor) -> Tensor:
         """(B, L, D) to (B, L, D), 0 where not valid_BL."""
         inner_BLD = zero_pads(F.relu(self.norm1(states_BLD)), valid_BL)
-        inner_BLD = self.slot1(self.conv1(inner_BLD))
+        inner_BLD = self.slot1(self.conv1(inner_BLD), inner_BLD)
         inner_BLD = zero_pads(F.relu(self.norm2(inner_BLD)), valid_BL)
-        inner_BLD = self.slot2(self.conv2(inner_BLD))
+        inner_BLD = self.slot2(self.conv2(inner_BLD), inner_BLD)
         return zero_pads(states_BLD + self.dropout(inner_BLD), valid_BL)
 
 
@@ -94,7 +94,7 @@ class PostBlock(PreBlock):
 
     def forward(self, states_BLD: Tensor, valid_BL: Tensor) -> Tensor:
         """(B, L, D) to (B, L, D), 0 where not valid_BL."""
-        inner_BLD = F.relu(self.norm1(self.slot1(self.conv1(states_BLD))))
+        inner_BLD = F.relu(self.norm1(self.slot1(self.conv1(states_BLD), states_BLD)))
         inner_BLD = zero_pads(inner_BLD, valid_BL)
-        inner_BLD = F.relu(self.norm2(self.slot2(self.conv2(inner_BLD))))
+        inner_BLD = F.relu(self.norm2(self.slot2(self.conv2(inner_BLD), inner_BLD)))
         return zero_pads(states_BLD + self.dropout(inner_BLD), valid_BL)

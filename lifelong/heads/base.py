@@ -22,6 +22,8 @@ class Head(nn.Module, ABC):
     class Config:
         """Options of the head."""
 
+    repeats: bool = True
+    """Whether an answer may be an item that the user already had."""
     answers: ClassVar[str]
     """What a score is about: "items" or "classes"."""
     objective: ClassVar[str]
@@ -38,8 +40,18 @@ class Head(nn.Module, ABC):
         """Scores (B, C), float32; higher means more likely."""
 
     @abstractmethod
-    def loss(self, users_ND: Tensor, targets_N: Tensor, items: nn.Embedding, negatives: Negatives | None) -> Tensor:
-        """Mean loss (scalar) of N points with the right answers targets_N."""
+    def loss(
+        self,
+        users_ND: Tensor,
+        targets_N: Tensor,
+        items: nn.Embedding,
+        negatives: Negatives | None,
+        seen_NS: Tensor | None = None,
+    ) -> Tensor:
+        """Mean loss (scalar) of N points with the right answers targets_N.
+
+        seen_NS: where the head says that nothing comes twice, the item rows that lie before each point, 0 = none.
+        """
 
     @abstractmethod
     def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:

@@ -43,7 +43,14 @@ class Classification(Head):
         """Logits (B, C)."""
         return self.output(self.dropout(users_BD))
 
-    def loss(self, users_ND: Tensor, targets_N: Tensor, items: nn.Embedding, negatives: Negatives | None) -> Tensor:
+    def loss(
+        self,
+        users_ND: Tensor,
+        targets_N: Tensor,
+        items: nn.Embedding,
+        negatives: Negatives | None,
+        seen_NS: Tensor | None = None,
+    ) -> Tensor:
         """Cross-entropy, mean over the points."""
         logits_NC = self.scores(users_ND, items)
         weight_C = _balance(targets_N, logits_NC.shape[1]) if self.options.weighting == "balanced" else None

@@ -18,12 +18,13 @@ class Autoregressive(Objective):
     """
 
     points: ClassVar[str] = "events"
+    causal: ClassVar[bool | None] = True
 
     def loss(self, net: Net, batch: Batch) -> Tensor:
         """The head's loss at every point of the batch."""
         if not net.causal:
             raise ConfigError(
-                "objective autoregressive needs a causal encoder: another one reads the answer off its input"
+                "objective autoregressive needs a causal encoder: another one reads the answer off its input; use masked"
             )
         states_BLD = net.states(batch.history)
-        return net.answer_loss(states_BLD[batch.rows_N, batch.positions_N], batch.targets_N, batch.negatives)
+        return net.answer_loss(states_BLD[batch.rows_N, batch.positions_N], batch)

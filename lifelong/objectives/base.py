@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
-from lifelong.core.types import Batch, History, Negatives
+from lifelong.core.types import Batch, History
 
 
 class Net(Protocol):
@@ -14,12 +14,12 @@ class Net(Protocol):
 
     causal: bool
 
-    def states(self, history: History) -> Tensor:
-        """One state per position, (B, L, D); padded positions are 0."""
+    def states(self, history: History, hidden_BL: Tensor | None = None) -> Tensor:
+        """One state per position, (B, L, D); 0 at pads. hidden_BL (bool): True at p where event p + 1 is hidden."""
         ...
 
-    def answer_loss(self, users_ND: Tensor, targets_N: Tensor, negatives: Negatives | None) -> Tensor:
-        """The head's mean loss at N points."""
+    def answer_loss(self, users_ND: Tensor, batch: Batch) -> Tensor:
+        """The head's mean loss at the batch's N points."""
         ...
 
 
@@ -32,6 +32,8 @@ class Objective(ABC):
         """Options of the objective."""
 
     points: ClassVar[str]
+    causal: ClassVar[bool | None] = None
+    """Whether it needs an encoder that sees only the past (True), or both sides (False); None: either."""
 
     def __init__(self, config: Any) -> None:
         self.config = config

@@ -1,4 +1,4 @@
-"""What every encoder must keep: causality, clean pads, users apart, open slots, honest parameters.
+"""What every encoder must keep: causality or hidden events, clean pads, users apart, open slots, honest parameters.
 
 Each check takes `make(width, length) -> Encoder`, builds small encoders with it and raises AssertionError where the promise is
 broken; `check_encoder(make)` runs them all. The checks set torch's global seed.
@@ -14,9 +14,22 @@ from torch.nn import functional as F
 
 from lifelong.core.slot import Slot
 from lifelong.encoders.base import Encoder
+from lifelong.testing.windows import (
+    LENGTH,
+    USERS,
+    WIDTH,
+    Make,
+    Ramp,
+    example,
+    fill,
+    pad_left,
+    same_bits,
+    seasoned,
+    states_of,
+)
 
-Make = Callable[[int, int], Encoder]
-USERS, LENGTH, WIDTH = 16, 12, 16
+DIVIDED = (64, 71)
+"""Width and length at which torch divides a pointwise operation on 16 users among threads, and with a remainder."""
 TOLERANCE = 1e-6
 
 
@@ -24,16 +37,42 @@ def check_causality(make: Make) -> None:
     """A causal encoder: another event at p changes no bit of a state before p, and does change the state at p."""
     encoder = seasoned(make)
     vectors_BLD, valid_BL = example(encoder)
-    before_BLD = _states(encoder, vectors_BLD, valid_BL)
+    before_BLD = states_of(encoder, vectors_BLD, valid_BL)
     for place in range(LENGTH):
         other_BLD = vectors_BLD.clone()
         other_BLD[:, place] = -2.0 * vectors_BLD[:, place] + 1.0
-        after_BLD = _states(encoder, other_BLD, valid_BL)
+        after_BLD = states_of(encoder, other_BLD, valid_BL)
         if encoder.causal:
-            _same_bits(before_BLD[:, :place], after_BLD[:, :place], f"an event at {place} changes a state before it")
+            same_bits(before_BLD[:, :place], after_BLD[:, :place], f"an event at {place} changes a state before it")
         real_B = valid_BL[:, place]
         moved_B = (before_BLD[:, place] != after_BLD[:, place]).any(dim=1)
         assert bool((moved_B | ~real_B).all()), f"the state at {place} does not depend on the event there"
+
+
+def check_hidden(make: Make) -> None:
+    """An encoder that sees both sides does so, and knows nothing of an event that is hidden.
+
+    It takes hidden_BL, bool, True at p where event p + 1 is hidden; the last place stands for the event to come, which is
+    hidden in any case. What a hidden event is changes no bit of any state; another event changes states before it.
+    """
+    encoder = seasoned(make)
+    if encoder.causal:
+        return
+    vectors_BLD, valid_BL = example(encoder)
+    other_BLD = -2.0 * vectors_BLD + 1.0
+    hidden_BL = valid_BL & (torch.arange(LENGTH, device=valid_BL.device) % 3 == 1)
+    replaced_BL = hidden_BL.roll(1, dims=1)
+    replaced_BL[:, 0] = False
+    before_BLD = states_of(encoder, vectors_BLD, valid_BL, hidden_BL)
+    after_BLD = states_of(encoder, torch.where(replaced_BL[:, :, None], other_BLD, vectors_BLD), valid_BL, hidden_BL)
+    same_bits(before_BLD, after_BLD, "what a hidden event is reaches a state")
+    hidden_BL[:, -1] = ~hidden_BL[:, -1]
+    after_BLD = states_of(encoder, vectors_BLD, valid_BL, hidden_BL)
+    same_bits(before_BLD, after_BLD, "hiding the event to come, which is always hidden, changes a state")
+    other_BLD = torch.cat([vectors_BLD[:, :-1], other_BLD[:, -1:]], dim=1)
+    full_B = valid_BL.all(dim=1)
+    moved_BLD = states_of(encoder, other_BLD, valid_BL) != states_of(encoder, vectors_BLD, valid_BL)
+    assert bool(moved_BLD[full_B, : LENGTH // 2].any()), "no state sees a later event; say causal = True"
 
 
 def check_left_padding(make: Make) -> None:
@@ -42,8 +81,8 @@ def check_left_padding(make: Make) -> None:
     vectors_BLD, _ = example(encoder)
     for length in (1, 5, LENGTH - 1):
         events_BLD = vectors_BLD[:, -length:]
-        bare_BLD = _states(encoder, events_BLD, torch.ones_like(events_BLD[:, :, 0], dtype=torch.bool))
-        padded_BLD = _states(encoder, *_pad_left(events_BLD, LENGTH))[:, -length:]
+        bare_BLD = states_of(encoder, events_BLD, torch.ones_like(events_BLD[:, :, 0], dtype=torch.bool))
+        padded_BLD = states_of(encoder, *pad_left(events_BLD, LENGTH))[:, -length:]
         gap = float((bare_BLD - padded_BLD).abs().max())
         assert gap <= TOLERANCE, f"{LENGTH - length} pads before {length} events move a state by {gap:.2g}"
 
@@ -54,57 +93,57 @@ def check_pads_are_zero(make: Make) -> None:
     vectors_BLD, valid_BL = example(encoder)
     for filled in (False, True):
         if filled:
-            _fill(encoder, Ramp)
-        states_BLD = _states(encoder, vectors_BLD, valid_BL)
+            fill(encoder, Ramp)
+        states_BLD = states_of(encoder, vectors_BLD, valid_BL)
         zeros_ND = states_BLD[~valid_BL]
-        _same_bits(zeros_ND, torch.zeros_like(zeros_ND), "a padded position has a state other than 0")
+        same_bits(zeros_ND, torch.zeros_like(zeros_ND), "a padded position has a state other than 0")
 
 
 def check_pads_are_ignored(make: Make) -> None:
     """What stands at padded positions of the input changes no bit, not even NaN or infinity."""
     encoder = seasoned(make)
     vectors_BLD, valid_BL = example(encoder)
-    before_BLD = _states(encoder, vectors_BLD, valid_BL)
+    before_BLD = states_of(encoder, vectors_BLD, valid_BL)
     for value in (7.0, float("inf"), float("nan")):
         other_BLD = torch.where(valid_BL[:, :, None], vectors_BLD, value)
-        _same_bits(before_BLD, _states(encoder, other_BLD, valid_BL), f"{value} at padded positions changes a state")
+        same_bits(before_BLD, states_of(encoder, other_BLD, valid_BL), f"{value} at padded positions changes a state")
 
 
 def check_neighbours(make: Make) -> None:
     """Other users beside one, with other events and other pads, change no bit of that one's states."""
     encoder = seasoned(make)
     vectors_BLD, valid_BL = example(encoder)
-    before_BLD = _states(encoder, vectors_BLD, valid_BL)
+    before_BLD = states_of(encoder, vectors_BLD, valid_BL)
     for user in (0, USERS // 2, USERS - 1):
         others_BLD, others_BL = (t.roll(3, dims=0) for t in (5.0 * vectors_BLD, valid_BL))
         others_BLD[user], others_BL[user] = vectors_BLD[user], valid_BL[user]
-        after_BLD = _states(encoder, others_BLD, others_BL)
-        _same_bits(before_BLD[user], after_BLD[user], f"the states of user {user} depend on the other users")
+        after_BLD = states_of(encoder, others_BLD, others_BL)
+        same_bits(before_BLD[user], after_BLD[user], f"the states of user {user} depend on the other users")
 
 
 def check_place_in_batch(make: Make) -> None:
     """At a fixed shape the row that a user stands in changes no bit."""
     encoder = seasoned(make)
     vectors_BLD, valid_BL = example(encoder)
-    before_BLD = _states(encoder, vectors_BLD, valid_BL)
+    before_BLD = states_of(encoder, vectors_BLD, valid_BL)
     for shift in (1, USERS // 2):
-        after_BLD = _states(encoder, vectors_BLD.roll(shift, dims=0), valid_BL.roll(shift, dims=0))
-        _same_bits(before_BLD.roll(shift, dims=0), after_BLD, "a user's states depend on its row in the batch")
+        after_BLD = states_of(encoder, vectors_BLD.roll(shift, dims=0), valid_BL.roll(shift, dims=0))
+        same_bits(before_BLD.roll(shift, dims=0), after_BLD, "a user's states depend on its row in the batch")
 
 
 def check_slots(make: Make) -> None:
     """There is a slot; one that holds an identity changes no bit; whatever else it holds reaches the states."""
     encoder = seasoned(make)
     vectors_BLD, valid_BL = example(encoder)
-    before_BLD = _states(encoder, vectors_BLD, valid_BL)
+    before_BLD = states_of(encoder, vectors_BLD, valid_BL)
     names = [name for name, module in encoder.named_modules() if isinstance(module, Slot)]
     assert names, "the encoder has no Slot, so no task can insert anything"
-    filled = _fill(copy.deepcopy(encoder), nn.Identity)
-    _same_bits(before_BLD, _states(filled, vectors_BLD, valid_BL), "an identity in the slots changes a state")
+    filled = fill(copy.deepcopy(encoder), nn.Identity)
+    same_bits(before_BLD, states_of(filled, vectors_BLD, valid_BL), "an identity in the slots changes a state")
     for name in names:
         filled = copy.deepcopy(encoder)
-        _fill(filled.get_submodule(name), Ramp)
-        moved = (before_BLD - _states(filled, vectors_BLD, valid_BL)).abs().max()
+        fill(filled.get_submodule(name), Ramp)
+        moved = (before_BLD - states_of(filled, vectors_BLD, valid_BL)).abs().max()
         assert moved > 100 * TOLERANCE, f"what is put into slot {name} does not reach the states"
 
 
@@ -129,7 +168,7 @@ def check_shapes(make: Make) -> None:
         for real in (True, False):
             window_BLD = vectors_BLD[:users, :length]
             valid_BL = torch.full((users, length), real, device=window_BLD.device)
-            states_BLD = _states(encoder, window_BLD, valid_BL)
+            states_BLD = states_of(encoder, window_BLD, valid_BL)
             assert states_BLD.shape == window_BLD.shape, f"the states of {window_BLD.shape} are {states_BLD.shape}"
             assert states_BLD.dtype == torch.float32, f"the states are {states_BLD.dtype}, not float32"
             kind = "full" if real else "empty"
@@ -144,7 +183,7 @@ def check_functional_call(make: Make) -> None:
     with torch.no_grad():
         called_BLD = functional_call(encoder, other, (vectors_BLD, valid_BL))
     encoder.load_state_dict(other, strict=False)
-    _same_bits(called_BLD, _states(encoder, vectors_BLD, valid_BL), "functional_call does not replace every weight")
+    same_bits(called_BLD, states_of(encoder, vectors_BLD, valid_BL), "functional_call does not replace every weight")
 
 
 def check_learning(make: Make) -> None:
@@ -158,8 +197,10 @@ def check_learning(make: Make) -> None:
     valid_BL = torch.ones(USERS, LENGTH, dtype=torch.bool, device=device)
     optimizer, losses = torch.optim.Adam([*encoder.parameters(), table_VD], lr=1e-2), []
     for _ in range(31):
-        scores_BLV = encoder(table_VD[board_BL[:, :-1]], valid_BL)[:, 1:] @ table_VD.T  # position 0 cannot know
-        loss = F.cross_entropy(scores_BLV.flatten(0, 1), board_BL[:, 2:].flatten())
+        asked_BL = _asked(encoder, valid_BL)
+        hidden = () if encoder.causal else (asked_BL,)
+        states_BLD = encoder(table_VD[board_BL[:, :-1]], valid_BL, *hidden)
+        loss = F.cross_entropy(states_BLD[asked_BL] @ table_VD.T, board_BL[:, 1:][asked_BL])
         losses.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
@@ -172,26 +213,29 @@ def check_repeatable(make: Make) -> None:
     encoder = seasoned(make)
     window = example(encoder)
     torch.manual_seed(1)
-    first_BLD = _states(encoder, *window)
-    _same_bits(first_BLD, _states(encoder, *window), "two calls in eval mode differ")
+    first_BLD = states_of(encoder, *window)
+    same_bits(first_BLD, states_of(encoder, *window), "two calls in eval mode differ")
     encoder.train()
     torch.manual_seed(1)
     first_BLD = encoder(*window)
     torch.manual_seed(1)
-    _same_bits(first_BLD, encoder(*window), "training draws from another generator than torch's global one")
+    same_bits(first_BLD, encoder(*window), "training draws from another generator than torch's global one")
 
 
 def check_threads(make: Make) -> None:
-    """One thread and two give the same bits (on the CPU)."""
-    encoder = seasoned(make)
-    window, threads, states = example(encoder), torch.get_num_threads(), []
-    try:
-        for count in (1, 2):
-            torch.set_num_threads(count)
-            states.append(_states(encoder, *window))
-    finally:
-        torch.set_num_threads(threads)
-    _same_bits(states[0], states[1], "the number of threads changes a state")
+    """One thread, two and three give the same bits (on the CPU), in a small shape and in one whose work is divided."""
+    threads = torch.get_num_threads()
+    for width, length in ((WIDTH, LENGTH), (WIDTH, LENGTH + 1), DIVIDED):
+        encoder, states = seasoned(make, width, length), []
+        window = example(encoder)
+        try:
+            for count in (1, 2, 3):
+                torch.set_num_threads(count)
+                states.append(states_of(encoder, *window))
+        finally:
+            torch.set_num_threads(threads)
+        for other in states[1:]:
+            same_bits(states[0], other, "the number of threads changes a state")
 
 
 def check_no_batch_norm(make: Make) -> None:
@@ -207,6 +251,7 @@ def check_no_batch_norm(make: Make) -> None:
 
 ENCODER_CHECKS: tuple[Callable[[Make], None], ...] = (
     check_causality,
+    check_hidden,
     check_left_padding,
     check_pads_are_zero,
     check_pads_are_ignored,
@@ -229,51 +274,8 @@ def check_encoder(make: Make) -> None:
         check(make)
 
 
-class Ramp(nn.Module):
-    """A part that adds another number to every channel: adding the same to all would vanish in the next LayerNorm."""
-
-    def forward(self, states_BLD: Tensor) -> Tensor:
-        """(B, L, D) to (B, L, D)."""
-        return states_BLD + torch.linspace(-1.0, 1.0, states_BLD.shape[-1], device=states_BLD.device)
-
-
-def seasoned(make: Make) -> Encoder:
-    """A small encoder in eval mode whose norms and biases have moved: at their start of 1 and 0 they would hide leaks."""
-    torch.manual_seed(0)
-    encoder = make(WIDTH, LENGTH).eval()
-    with torch.no_grad():
-        for parameter in encoder.parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=0.3 if parameter.dim() < 2 else 0.05)
-    return encoder
-
-
-def example(encoder: Encoder) -> tuple[Tensor, Tensor]:
-    """vectors_BLD and valid_BL of users with 1 to LENGTH events, on the encoder's device."""
-    device = next(encoder.parameters()).device
-    vectors_BLD = torch.randn(USERS, LENGTH, WIDTH, generator=torch.Generator().manual_seed(2))
-    events_B = torch.arange(USERS) % LENGTH + 1
-    valid_BL = torch.arange(LENGTH) >= LENGTH - events_B[:, None]
-    return vectors_BLD.to(device), valid_BL.to(device)
-
-
-def _pad_left(events_BLD: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    valid_BL = torch.ones_like(events_BLD[:, :, 0], dtype=torch.bool)
-    missing = length - events_BLD.shape[1]
-    return F.pad(events_BLD, (0, 0, missing, 0)), F.pad(valid_BL, (missing, 0))
-
-
-def _fill(module: nn.Module, part: Callable[[], nn.Module]) -> nn.Module:
-    for slot in module.modules():
-        if isinstance(slot, Slot):
-            slot.part = part()
-    return module
-
-
-def _states(encoder: nn.Module, vectors_BLD: Tensor, valid_BL: Tensor) -> Tensor:
-    with torch.no_grad():
-        return encoder(vectors_BLD, valid_BL)
-
-
-def _same_bits(before: Tensor, after: Tensor, problem: str) -> None:
-    changed = before.detach().contiguous().view(torch.int32) != after.detach().contiguous().view(torch.int32)
-    assert not bool(changed.any()), f"{problem}: {int(changed.sum())} of {changed.numel()} values"
+def _asked(encoder: Encoder, valid_BL: Tensor) -> Tensor:
+    """Where the next event is predicted: everywhere but at the first event, which cannot know; or at a hidden half."""
+    asked_BL = valid_BL.clone() if encoder.causal else torch.rand(valid_BL.shape, device=valid_BL.device) < 0.5
+    asked_BL[:, 0], asked_BL[:, -1] = False, True
+    return asked_BL

@@ -9,7 +9,7 @@ from lifelong.continual.phase import Phase
 from lifelong.continual.strategies.base import Strategy
 from lifelong.continual.strategies.conure import Conure
 from lifelong.core import registry
-from lifelong.core.errors import CapacityError, ConfigError
+from lifelong.core.errors import ConfigError
 from lifelong.testing import strategies as contract
 
 
@@ -82,44 +82,6 @@ def test_a_broken_strategy_is_caught(broken, check):
     config = Conure.Config(min_share=0.0) if issubclass(broken, Conure) else broken.Config()
     with pytest.raises(AssertionError):
         check(broken(config))
-
-
-def test_conure_keeps_the_exact_share_and_capacity_compounds():
-    world = contract.grown(contract.make("conure", keep=0.5, min_share=0.0), 3)
-    shares = world.bank.shares()
-    assert shares[1] == pytest.approx(0.4, abs=5e-3)
-    for owner, share in ((2, 0.3), (3, 0.15), (4, 0.075), (FREE, 0.075)):
-        assert shares[owner] == pytest.approx(share, abs=5e-3)
-
-
-def test_the_largest_are_kept():
-    world = contract.World()
-    site = world.site(None, 4)
-    view = site.claim_free()
-    name = site.bank.prunable[0]
-    before = site.bank.values[name].abs().flatten()
-    site.release_smallest(view, 0.25)
-    kept = (site.bank.owners[name] == 1).flatten()
-    assert kept.sum() == round(0.25 * len(before))
-    assert before[kept].min() >= before[~kept].max()
-
-
-def test_ties_are_kept_by_index():
-    world = contract.World()
-    site = world.site(None, 4)
-    view = site.claim_free()
-    name = site.bank.prunable[0]
-    site.bank.values[name] = torch.full_like(site.bank.values[name], 0.5)
-    site.release_smallest(view, 0.5)
-    kept = (site.bank.owners[name] == 1).flatten()
-    assert kept[: len(kept) // 2].all()
-    assert not kept[len(kept) // 2 :].any()
-
-
-def test_too_little_left_is_refused_before_training_and_says_what_else_to_do():
-    world = contract.grown(contract.make("conure", keep=0.9, min_share=0.0), 2)
-    with pytest.raises(CapacityError, match=r"would own .* use a strategy that claims nothing"):
-        next(contract.make("conure", min_share=0.05).grow(world.site(world.views[0]), "another"))
 
 
 def test_the_bank_is_never_a_parameter():

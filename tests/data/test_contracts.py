@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import releases
@@ -197,13 +198,12 @@ def test_contract_catches(fault, tmp_path):
 @pytest.mark.parametrize("key", ["time", "tie", "row"])
 def test_contract_catches_a_wrong_order(key, tmp_path, monkeypatch):
     """As if preparing forgot one of the keys by which events are sorted, or turned equal ones round."""
-    order = gather_module._order
     forgetful = {
-        "time": lambda user_E, time_E, tie_E: order(user_E, tie_E),
-        "tie": lambda user_E, time_E, tie_E: order(user_E, time_E),
-        "row": lambda *keys_E: len(keys_E[0]) - 1 - order(*(key_E[::-1] for key_E in keys_E)),
+        "time": lambda user_N, time_N, tie_N: np.lexsort((tie_N, user_N)),
+        "tie": lambda user_N, time_N, tie_N: np.lexsort((time_N, user_N)),
+        "row": lambda user_N, time_N, tie_N: np.lexsort((-np.arange(len(user_N)), tie_N, time_N, user_N)),
     }
-    monkeypatch.setattr(gather_module, "_order", forgetful[key])
+    monkeypatch.setattr(gather_module, "order_of", forgetful[key])
     with pytest.raises(AssertionError, match="than by"):
         check_dataset(Small(Source.Config()), tmp_path)
 

@@ -209,7 +209,7 @@ def test_the_size_of_the_blocks_does_not_matter(tmp_path, monkeypatch, name):
     elif name == "a.jsonl":
         data.to_json(source, orient="records", lines=True, force_ascii=False)
     elif name == "a.parquet":
-        data.to_parquet(source, row_group_size=700)
+        data.to_parquet(source, row_group_size=1500)
     else:
         source = data
     found = []

@@ -174,9 +174,10 @@ def test_a_user_in_two_partitions_is_an_error(model, events, out):
     assert not (out / MANIFEST).exists()
 
 
-def test_counts_that_do_not_add_up_are_met():
-    """The planted fault: a user lost between reading and answering."""
-    counts = dict.fromkeys(batch.COUNTS, 0) | {"users": 3, "users_answered": 2}
+@pytest.mark.parametrize("lost", [{"users": 3, "users_answered": 2}, {"rows_read": 5, "events": 4}])
+def test_counts_that_do_not_add_up_are_met(lost):
+    """The planted fault: a user, or a row, that gets lost on the way."""
+    counts = dict.fromkeys(batch.COUNTS, 0) | lost
     with pytest.raises(AssertionError, match="do not add up"):
         batch._totals([counts])
 

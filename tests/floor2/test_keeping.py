@@ -31,7 +31,7 @@ def commit(path, cache, growth, member, files):
     model = LivingModel.open(path, cache=cache)
     model.store = Store.open(path, files=files)
     with model.store.writing():
-        model._commit(growth, member)
+        model._write(growth, member)
 
 
 def test_killed_while_adding(living, tmp_path, cache, quick_check):

@@ -2,7 +2,8 @@ import numpy as np
 import pyarrow as pa
 
 from lifelong.data.columns import Columns
-from lifelong.partitions import partition_of, sorted_by_user, user_hash
+from lifelong.data.events import read_events
+from lifelong.partitions import partition_of, user_hash, whole_users
 
 
 def slow_hash(text):
@@ -34,8 +35,19 @@ def test_users_are_spread_evenly_and_stay_where_they_are():
     assert (partition_of(ids.take(pa.array(np.arange(10_000)[::-1])), 8)[::-1] == parts).all()
 
 
-def test_sorting_does_not_depend_on_how_rows_came():
+def test_whole_users_do_not_depend_on_how_rows_came():
     table = pa.table({"user": ["b", "a", "a", "a"], "item": ["x", "z", "y", "x"], "time": [1, 2, 2, 1]})
-    expected = {"user": ["a", "a", "a", "b"], "item": ["x", "y", "z", "x"], "time": [1, 2, 2, 1]}
+    expected = {"user": ["a", "b"], "item": [["x", "y", "z"], ["x"]], "time": [[1, 2, 2], [1]]}
     for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]):
-        assert sorted_by_user(table.take(order), Columns()).to_pydict() == expected
+        assert whole_users(table.take(order), Columns()).to_pydict() == expected
+    assert whole_users(table.slice(0, 1), Columns()).to_pydict() == {"user": ["b"], "item": [["x"]], "time": [[1]]}
+    assert whole_users(table.slice(0, 0), Columns()).num_rows == 0
+
+
+def test_whole_users_are_read_as_their_events_are():
+    random = np.random.default_rng(0)
+    table = pa.table({"user": random.integers(0, 9, 99), "item": random.integers(0, 50, 99), "time": np.arange(99)})
+    (events,), (rows,) = (list(read_events(t, Columns())) for t in (table, whole_users(table, Columns())))
+    by_user = [("user", "ascending"), ("time", "ascending")]
+    wanted = ["user", "item", "time"]
+    assert rows.table.select(wanted).sort_by(by_user).equals(events.table.select(wanted).sort_by(by_user))

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from lifelong import LivingModel
+from lifelong.evaluation import outcome_of
 from lifelong.heads.classification import Classification
 from lifelong.heads.next_item import NextItem
 from lifelong.inference import Answering
@@ -138,3 +140,15 @@ def test_a_hundred_thousand_items_fit_into_little_memory(statement, said):
     script = LIMITED.format(here=str(Path(__file__).parent), statement=statement)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == said, done.stderr
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_evaluating_by_blocks_gives_the_same_ranks(born, cache, repeats):
+    """The test cases of a real task, its catalogue cut into blocks of seven items."""
+    model = LivingModel.open(born, cache=cache)
+    made, cases = model.answering("next"), model.cases("next")
+    made.net.head.config = NextItem.Config(repeats=repeats)
+    whole = outcome_of(made, cases, cases.test).ranks_N
+    made.blocks = CatalogueBlocks(made.net, 7)
+    assert len(made.blocks.starts()) == 3
+    assert (outcome_of(made, cases, cases.test).ranks_N == whole).all()

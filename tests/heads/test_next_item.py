@@ -71,3 +71,15 @@ def test_ranks_count_ties_and_nan_against_the_model():
     )
     ranks = head().outcome(scores, torch.tensor([1, 0, 0, 0, 0])).ranks_N
     assert ranks.tolist() == [2, 3, 1, 3, 2]
+
+
+def test_where_nothing_comes_twice_the_history_is_out_of_the_softmax():
+    rows, targets = torch.tensor([3, 1, 9, 2, 5, 4]), torch.tensor([0, 5, 2, 2, 1])
+    seen = torch.tensor([[1, 0], [8, 2], [0, 0], [5, 5], [1, 3]])  # 8 is no row of the catalogue; 1 is a target
+    once, again = head(rows, repeats=False), head(rows)
+    scores = again.scores(USERS, ITEMS)
+    scores[[0, 1, 3, 4], [1, 3, 4, 0]] = -torch.inf
+    expected = F.cross_entropy(scores, targets)
+    assert once.loss(USERS, targets, ITEMS, None, seen).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert again.repeats
+    assert not once.repeats

@@ -68,3 +68,14 @@ def test_never_points_times_catalogue(monkeypatch):
     monkeypatch.setattr(softmax, "_from_columns", watched)
     softmax_loss(*full(), TARGETS)
     assert largest <= 100 < POINTS * CLASSES
+
+
+def test_what_is_left_out_is_not_in_the_softmax_and_the_target_always_is():
+    users, matrix, bias = inputs = full()
+    left_out = torch.stack([TARGETS, (TARGETS + 1) % CLASSES, torch.full_like(TARGETS, -1)], dim=1)
+    ours = softmax_loss(*inputs, TARGETS, left_out)
+    scores = F.linear(users, matrix, bias).scatter(1, left_out[:, 1:2], -torch.inf)
+    plain = F.cross_entropy(scores, TARGETS)
+    torch.testing.assert_close(ours, plain)
+    for a, b in zip(gradients(ours, inputs), gradients(plain, inputs), strict=True):
+        torch.testing.assert_close(a, b)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lifelong.cli.console import Console, pairs
 from lifelong.cli.parser import Command, argument
+from lifelong.cli.together import together
 from lifelong.reports.format import count, duration, percent, size
 
 if TYPE_CHECKING:
@@ -33,7 +34,13 @@ PRECISION = argument(
     help="of matrix products in training; auto takes bfloat16 where the hardware has it",
 )
 COMPILE = argument("--compile", action="store_true", help="let torch.compile fuse a training step; pays on a GPU")
-COMPUTE = [DEVICE, PRECISION, COMPILE]
+PARALLEL = argument(
+    "--parallel",
+    choices=("ddp", "fsdp"),
+    default="ddp",
+    help="under torchrun: every process holds all weights (ddp), or its part of them (fsdp)",
+)
+COMPUTE = [DEVICE, PRECISION, COMPILE, PARALLEL]
 DRY_RUN = argument("--dry-run", action="store_true", help="only say what it would train, time and memory it would take")
 
 
@@ -42,15 +49,17 @@ def pretrain(options: argparse.Namespace, console: Console) -> int:
     from lifelong.living import LivingModel, plan_first
     from lifelong.task import Task
 
-    task = Task.read(options.task, options.settings)
-    if options.dry_run:
-        plan = plan_first(task, seed=options.seed, compute=_compute(options), progress=console.progress)
-        return _show_estimate(console, plan)
-    model = LivingModel.pretrain(
-        options.model, task, seed=options.seed, compute=_compute(options), progress=console.progress
-    )
-    assert model.last_addition is not None
-    return _show_addition(console, model.last_addition, options.model)
+    compute = _compute(options)
+    with together(compute) as group:
+        task = Task.read(options.task, options.settings)
+        if options.dry_run:
+            plan = plan_first(task, seed=options.seed, compute=compute, progress=console.progress)
+            return _show_estimate(console, plan) if group.leads else 0
+        model = LivingModel.pretrain(
+            options.model, task, seed=options.seed, compute=compute, progress=console.progress, group=group
+        )
+        assert model.last_addition is not None
+        return _show_addition(console, model.last_addition, options.model) if group.leads else 0
 
 
 def add_task(options: argparse.Namespace, console: Console) -> int:
@@ -58,25 +67,30 @@ def add_task(options: argparse.Namespace, console: Console) -> int:
     from lifelong.living import LivingModel
     from lifelong.task import Task
 
-    task = _with_strategy(Task.read(options.task, options.settings), options.strategy)
-    model = LivingModel.open(options.model)
-    if options.dry_run:
-        plan = model.plan(task, seed=options.seed, compute=_compute(options), progress=console.progress)
-        return _show_estimate(console, plan)
-    added = model.add_task(
-        task,
-        seed=options.seed,
-        allow_forgetting=options.allow_forgetting,
-        compute=_compute(options),
-        progress=console.progress,
-    )
-    return _show_addition(console, added, options.model)
+    compute = _compute(options)
+    with together(compute) as group:
+        task = _with_strategy(Task.read(options.task, options.settings), options.strategy)
+        model = LivingModel.open(options.model)
+        if options.dry_run:
+            plan = model.plan(task, seed=options.seed, compute=compute, progress=console.progress)
+            return _show_estimate(console, plan) if group.leads else 0
+        added = model.add_task(
+            task,
+            seed=options.seed,
+            allow_forgetting=options.allow_forgetting,
+            compute=compute,
+            progress=console.progress,
+            group=group,
+        )
+        return _show_addition(console, added, options.model) if group.leads else 0
 
 
 def _compute(options: argparse.Namespace) -> "Compute":
     from lifelong.core.compute import Compute
 
-    return Compute(device=options.device, precision=options.precision, compile=options.compile)
+    return Compute(
+        device=options.device, precision=options.precision, compile=options.compile, parallel=options.parallel
+    )
 
 
 def _with_strategy(task: "Task", name: str | None) -> "Task":

@@ -25,10 +25,15 @@ class Part(nn.Module, ABC):
         self.config = config
         self.width = width
 
+    @property
+    def reads_source(self) -> bool:
+        """Whether `forward` is given, as its second argument, what the sublayer before the slot was given."""
+        return False
+
     def spec(self) -> dict[str, Any]:
         """Name and options, from which registry.make_config finds it again; its tensors are stored beside."""
         return {"name": type(self).__module__.rpartition(".")[2], **plain(self.config)}
 
     @abstractmethod
-    def forward(self, states_BLD: Tensor) -> Tensor:
+    def forward(self, states_BLD: Tensor, source_BLD: Tensor | None = None) -> Tensor:
         """The states as the task wants them."""

@@ -1,11 +1,39 @@
 """Train on the free weights, keep the largest, retrain them, seal; the rest is free for the next task (Conure, SIGIR 2021)."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, ClassVar, Literal
 
 from lifelong.continual.phase import Phase
-from lifelong.continual.site import Site
+from lifelong.continual.site import Keep, Site
 from lifelong.continual.strategies.base import Growth, Strategy
+from lifelong.core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How to share the encoder among tasks that are yet to come.
+
+    Keeping 0.3 of what is free leaves the sixth task 5 % of the encoder; a plan gives equal parts to all that are expected.
+    """
+
+    expected_tasks: int
+    """How many tasks are to own weights in the end, those that do already included."""
+    reserve: float = 0.1
+    """Share of the encoder that the plan leaves alone; tasks beyond the plan take `keep` of it."""
+
+    def __post_init__(self) -> None:
+        if self.expected_tasks < 1 or not 0 <= self.reserve < 1:
+            raise ValueError("plan: expected_tasks must be at least 1, reserve in [0, 1)")
+
+    def keep(self, free: float, owners: int) -> float | None:
+        """Share of what is free for the next task, where `owners` tasks own weights; None where the plan is used up.
+
+        >>> Plan(expected_tasks=4, reserve=0.1).keep(free=0.7, owners=1)  # 0.2 of the encoder for each of three
+        0.2857142857142857
+        """
+        to_come = self.expected_tasks - owners
+        return (free - self.reserve) / to_come / free if to_come > 0 and free > self.reserve else None
 
 
 class Conure(Strategy):
@@ -22,15 +50,26 @@ class Conure(Strategy):
         """Options of the strategy."""
 
         keep: float = 0.3
-        """Share of what was free that the task keeps, in (0, 1]; 0.3 is the paper's for its first six tasks."""
+        """Share of what was free that the task keeps, in (0, 1]; 0.3 is the paper's for its first six tasks. 1 is for a last
+        task: it leaves nothing, and is not retrained."""
+        layers: dict[str, float] = field(default_factory=dict)
+        """Another share, in [0, 1], for the weights whose names fit a pattern: {encoder.blocks.0.*: 0.5}; the first that fits
+        counts."""
+        plan: Plan | None = None
+        """In place of `keep`: equal parts for so many expected tasks."""
+        start: Literal["zero", "random"] = "zero"
+        """What the claimed weights start from. zero: the task starts as exactly its parent; random: from fresh small values
+        (the paper: from what earlier tasks left there, which nothing on disk holds)."""
         retrain: float = 0.5
-        """Epochs of retraining as a share of the task's epochs; 0 leaves it out (the paper's Conure-)."""
+        """Epochs of retraining as a share of the task's epochs; 0 leaves it out, at a loss."""
         min_share: float = 0.005
         """Refuse a task that would own less than this share of the encoder."""
 
         def __post_init__(self) -> None:
             if not 0 < self.keep <= 1:
                 raise ValueError(f"keep is {self.keep}, it must lie in (0, 1]")
+            if wrong := {pattern: keep for pattern, keep in self.layers.items() if not 0 <= keep <= 1}:
+                raise ValueError(f"layers: {wrong}, each share must lie in [0, 1]")
             if not self.retrain >= 0 or not 0 <= self.min_share < 1:
                 raise ValueError("retrain must be 0 or more, min_share in [0, 1)")
 
@@ -42,10 +81,24 @@ class Conure(Strategy):
 
     def grow(self, site: Site, task: str) -> Growth:
         """Claim, train, release, retrain."""
-        site.need_capacity(task, self.options.keep, self.options.min_share)
-        view = site.claim_free()
+        keep = self._keep(site)
+        site.need_capacity(task, keep, self.options.min_share)
+        view = site.claim_free(fresh=self.options.start == "random")
         yield Phase(view=view, label="train")
-        if self.options.keep < 1:
-            site.release_smallest(view, self.options.keep)
+        released = site.release_smallest(view, keep)
+        if released and self.options.retrain:
             yield Phase(view=view, label="retrain", epochs_share=self.options.retrain)
         return view
+
+    def _keep(self, site: Site) -> Keep:
+        """Weight tensor's name -> share of what is free in it that the task keeps. Raises ConfigError for a pattern that fits
+        no name."""
+        names = site.bank.prunable
+        for pattern in self.options.layers:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise ConfigError(
+                    f"conure: layers: {pattern!r} fits no weight; they are called {', '.join(names[:3])}, …"
+                )
+        planned = self.options.plan and self.options.plan.keep(site.free_share(), len(site.bank.shares()) - 1)
+        usual = planned or self.options.keep
+        return lambda name: next((k for p, k in self.options.layers.items() if fnmatchcase(name, p)), usual)

@@ -3,11 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from lifelong.core.config import plain
+
+IDS = ("user", "item", "channel")
+"""The columns of events that hold text."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,34 @@ class EventBatch:
     dropped: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.rows_read != len(self.table) + sum(self.dropped.values()):
-            raise AssertionError(f"{self.rows_read} rows read, {len(self.table)} used, dropped {dict(self.dropped)}")
+        if self.rows_read != len(self.coded) + sum(self.dropped.values()):
+            raise AssertionError(f"{self.rows_read} rows read, {len(self.coded)} used, dropped {dict(self.dropped)}")
+
+    @property
+    def coded(self) -> pa.Table:
+        """The same events for preparing, which takes ids as whole numbers or dictionaries of text, too."""
+        return self.table
+
+
+class CodedBatch(EventBatch):
+    """Events whose ids (user, item, channel) are whole numbers or dictionaries, text only when somebody asks for it."""
+
+    def __init__(self, coded: pa.Table, rows_read: int, dropped: Mapping[str, int] | None = None) -> None:
+        found = {"_coded": coded, "rows_read": rows_read, "dropped": dropped or {}}
+        for name, value in found.items():
+            object.__setattr__(self, name, value)  # the dataclass is frozen
+        self.__post_init__()
+
+    @property
+    def coded(self) -> pa.Table:
+        """As they were given."""
+        return vars(self)["_coded"]
+
+    @cached_property
+    def table(self) -> pa.Table:  # type: ignore[override]
+        """The events with ids as text."""
+        coded = self.coded
+        return pa.table({n: coded[n].cast(pa.string()) if n in IDS else coded[n] for n in coded.column_names})
 
 
 class Source(ABC):

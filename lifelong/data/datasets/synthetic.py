@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifelong.data.datasets.base import EventBatch, Source
+from lifelong.data.datasets.base import CodedBatch, EventBatch, Source
 from lifelong.data.mixing import mixed, splitmix
 
 CHUNK = 1 << 20
@@ -79,10 +79,10 @@ class Synthetic(Source):
 
     def events(self) -> Iterator[EventBatch]:
         """The events of some users after the other."""
-        step = max(1, CHUNK // self._longest)
+        step, names = max(1, CHUNK // self._longest), _ids("i", np.arange(self.options.items))
         for first in range(0, self.options.users, step):
-            table = self._chunk(np.arange(first, min(first + step, self.options.users)))
-            yield EventBatch(table, len(table))
+            table = self._chunk(np.arange(first, min(first + step, self.options.users)), names)
+            yield CodedBatch(table, len(table))
 
     def items(self) -> pa.Table:
         """domain, category (the trait that likes it), title."""
@@ -115,7 +115,7 @@ class Synthetic(Source):
         wrong_U = _share(draw_U) < o.noise
         return np.where(wrong_U, splitmix(draw_U) % np.uint64(o.classes), shuffled[trait_U.astype(int)] % o.classes)
 
-    def _chunk(self, users_U: np.ndarray) -> pa.Table:
+    def _chunk(self, users_U: np.ndarray, item_names: pa.Array) -> pa.Table:
         """All events of some users: a loop over time steps, every step for all users at once."""
         o = self.options
         shortest = max(1, o.events_per_user // 2)
@@ -126,8 +126,10 @@ class Synthetic(Source):
             items_UT[:, t], gaps_UT[:, t] = items_U, gaps_U
         inside_UT = np.arange(items_UT.shape[1]) < lengths_U[:, None]
         times_UT = START + np.cumsum(gaps_UT, axis=1, dtype=np.int64)
-        user_E, item_E = np.repeat(users_U, lengths_U), items_UT[inside_UT]
-        return pa.table({"user": _ids("u", user_E), "item": _ids("i", item_E), "time": pa.array(times_UT[inside_UT])})
+        user_E = np.repeat(np.arange(len(users_U), dtype=np.int32), lengths_U)
+        user = pa.DictionaryArray.from_arrays(user_E, _ids("u", users_U))
+        item = pa.DictionaryArray.from_arrays(items_UT[inside_UT], item_names)
+        return pa.table({"user": user, "item": item, "time": pa.array(times_UT[inside_UT])})
 
     def _steps(self, users_U: np.ndarray, steps: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The next item of every user and the seconds before it, step by step."""
@@ -161,9 +163,7 @@ def _below(draw: np.ndarray, limit: int) -> np.ndarray:
 
 def _ids(prefix: str, index: np.ndarray) -> pa.Array:
     """i0000000, i0000001, …"""
-    distinct, place = np.unique(index, return_inverse=True)
-    names = pc.binary_join_element_wise(prefix, pc.utf8_lpad(pa.array(distinct).cast(pa.string()), 7, "0"), "")
-    return names.take(pa.array(place))
+    return pc.binary_join_element_wise(prefix, pc.utf8_lpad(pa.array(index).cast(pa.string()), 7, "0"), "")
 
 
 def _named(name: str, index: np.ndarray) -> pa.Array:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from lifelong.core.errors import DataError
 from lifelong.data.formats.base import BLOCK_ROWS, FREE_BYTES, Block, Opened, explained
-from lifelong.data.ids import without_views
+from lifelong.data.ids import is_text, without_views
 
 MAX_RATIO = 2000
 """A Parquet file may say that it holds so many times its size; dictionaries and runs compress far better than text."""
@@ -41,12 +41,16 @@ def blocks_of(batches: Batches, wanted: dict[str, str]) -> Iterator[Block]:
 def _parquet(path: Path) -> tuple[list[str], Batches]:
     file = pq.ParquetFile(path)
     meta = file.metadata
+    texts = [field.name for field in file.schema_arrow if is_text(field.type)]
     size = sum(meta.row_group(g).total_byte_size for g in range(meta.num_row_groups))
     if size > max(FREE_BYTES, MAX_RATIO * path.stat().st_size):
         raise DataError(f"{path}: grows to {size} bytes when decompressed; write it again with less compression")
 
     def batches(names: list[str]) -> Iterator[pa.RecordBatch]:
-        return file.iter_batches(batch_size=BLOCK_ROWS, columns=names, use_threads=False)
+        coded = pq.ParquetFile(
+            path, read_dictionary=[name for name in texts if name in names]
+        )  # as it lies in the file
+        return coded.iter_batches(batch_size=BLOCK_ROWS, columns=names, use_threads=False)
 
     return list(file.schema_arrow.names), batches
 

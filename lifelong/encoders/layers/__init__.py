@@ -1,1 +1,1 @@
-"""What encoders are built of: a causal convolution, the parts of a Transformer, a quick dropout."""
+"""What encoders are built of: convolutions, a GRU, the parts of a Transformer and of HSTU, hiding, dropout, activations."""

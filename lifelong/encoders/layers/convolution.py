@@ -1,4 +1,4 @@
-"""A causal dilated convolution over positions."""
+"""Dilated convolutions over positions: one that looks back, one that looks to both sides."""
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +17,28 @@ class CausalConv(nn.Module):
 
     def __init__(self, width: int, kernel: int, dilation: int, bias: bool) -> None:
         super().__init__()
-        self.dilation, self.reach = dilation, (kernel - 1) * dilation
+        self.dilation, self.pads = dilation, self.reach((kernel - 1) * dilation)
         self.weight = nn.Parameter(torch.empty(width, width, kernel))
         self.bias = nn.Parameter(torch.zeros(width)) if bias else None
         nn.init.trunc_normal_(self.weight, std=INIT_STD, a=-2 * INIT_STD, b=2 * INIT_STD)
 
+    @staticmethod
+    def reach(events: int) -> tuple[int, int]:
+        """How far it looks to the left and to the right, of so many events in all."""
+        return events, 0
+
     def forward(self, states_BLD: Tensor) -> Tensor:
         """(B, L, D) to (B, L, D); padded positions must be 0, or they reach into real ones."""
-        padded_BPD = F.pad(states_BLD, (0, 0, self.reach, 0))
+        padded_BPD = F.pad(states_BLD, (0, 0, *self.pads))
         image_BD1P = padded_BPD.transpose(1, 2).unsqueeze(2)
         out_BD1L = F.conv2d(image_BD1P, self.weight.unsqueeze(2), self.bias, dilation=(1, self.dilation))
         return out_BD1L.squeeze(2).transpose(1, 2)
+
+
+class CentredConv(CausalConv):
+    """The same with as many events after a position as before it (one more before, where kernel and dilation make it odd)."""
+
+    @staticmethod
+    def reach(events: int) -> tuple[int, int]:
+        """How far it looks to the left and to the right, of so many events in all."""
+        return events - events // 2, events // 2

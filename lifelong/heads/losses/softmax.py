@@ -11,14 +11,18 @@ CHUNK_VALUES_GPU = 1 << 27
 """On a GPU: 512 MiB, large enough that the products are not held up by their number."""
 
 
-def softmax_loss(users_ND: Tensor, matrix_CD: Tensor, bias_C: Tensor, targets_N: Tensor) -> Tensor:
+def softmax_loss(
+    users_ND: Tensor, matrix_CD: Tensor, bias_C: Tensor, targets_N: Tensor, left_out_NS: Tensor | None = None
+) -> Tensor:
     """Mean over N points of -log softmax(users @ matrix.T + bias)[target], a scalar; float32 inside.
+
+    left_out_NS: columns (int64, -1 = none) that are not in a point's softmax; a target always is.
 
     The three products are those of the plain loss; the scores of a chunk become its gradients in place and are gone before
     the next, as in cut cross-entropy (Wijmans et al., ICLR 2025) and Liger's fused loss. Gradients are made in the forward
     pass, so there is no gradient of the gradient.
     """
-    return _SoftmaxLoss.apply(users_ND.float(), matrix_CD.float(), bias_C.float(), targets_N, None, None)  # type: ignore[no-untyped-call]
+    return _SoftmaxLoss.apply(users_ND.float(), matrix_CD.float(), bias_C.float(), targets_N, None, None, left_out_NS)  # type: ignore[no-untyped-call]
 
 
 def sampled_loss(
@@ -31,7 +35,7 @@ def sampled_loss(
     """
     targets_N, index_K = same_index
     return _SoftmaxLoss.apply(  # type: ignore[no-untyped-call]
-        users_ND.float(), negatives_KD.float(), shift_K.float(), targets_N, right_N.float(), index_K
+        users_ND.float(), negatives_KD.float(), shift_K.float(), targets_N, right_N.float(), index_K, None
     )
 
 
@@ -47,12 +51,15 @@ class _SoftmaxLoss(torch.autograd.Function):
         targets_N: Tensor,
         right_N: Tensor | None,
         index_K: Tensor | None,
+        left_out_NS: Tensor | None,
     ) -> Tensor:
         grads = [torch.empty_like(users_ND), torch.zeros_like(matrix_CD), torch.zeros_like(bias_C)]
         grads += [] if right_N is None else [torch.empty_like(right_N)]
         total = users_ND.new_zeros(())
         for part in _parts(users_ND, len(matrix_CD)):
             scores_nC = torch.addmm(bias_C, users_ND[part], matrix_CD.T)
+            if left_out_NS is not None:
+                _leave_out(scores_nC, left_out_NS[part], targets_N[part])
             if right_N is None or index_K is None:
                 total += _from_columns(scores_nC, targets_N[part])
             else:
@@ -62,20 +69,27 @@ class _SoftmaxLoss(torch.autograd.Function):
             grads[1].addmm_(scores_nC.T, users_ND[part])
             grads[2] += scores_nC.sum(dim=0)
         ctx.save_for_backward(*grads)
-        ctx.points = len(users_ND)
-        return total / len(users_ND)
+        ctx.points = max(1, len(users_ND))  # a batch may ask for nothing: then nothing is learnt
+        return total / ctx.points
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         scale = upstream[0] / ctx.points
         users, matrix, bias, *right = (grad * scale for grad in ctx.saved_tensors)
-        return users, matrix, bias, None, right[0] if right else None, None
+        return users, matrix, bias, None, right[0] if right else None, None, None
 
 
 def _parts(users_ND: Tensor, columns: int) -> list[slice]:
     values = CHUNK_VALUES if users_ND.device.type == "cpu" else CHUNK_VALUES_GPU
     step = max(1, values // columns)
     return [slice(first, first + step) for first in range(0, len(users_ND), step)]
+
+
+def _leave_out(scores_nC: Tensor, left_out_nS: Tensor, targets_n: Tensor) -> None:
+    """Set these columns to -inf, the target excepted; in place."""
+    right_n1 = scores_nC.gather(1, targets_n[:, None])
+    index_nS = torch.where(left_out_nS < 0, targets_n[:, None], left_out_nS)
+    scores_nC.scatter_(1, index_nS, -torch.inf).scatter_(1, targets_n[:, None], right_n1)
 
 
 def _from_columns(scores_nC: Tensor, targets_n: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Benchmarks: ours and the peer on the same data, under the same protocol, in turn."""

@@ -1,0 +1,1 @@
+"""Many processes that train one task together: a group of them, shared steps, tables whose rows lie on many machines."""

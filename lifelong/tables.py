@@ -1,0 +1,202 @@
+"""A table of events in, a table of answers out: what a batch run writes and what an engine such as Ray maps."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from lifelong.approximate import ApproximateIndex
+from lifelong.core.errors import DataError, UsageError
+from lifelong.data.columns import Columns
+from lifelong.data.datasets.base import EventBatch
+from lifelong.data.events import read_events
+from lifelong.data.sequences import Points, Sequences
+from lifelong.evaluation import Seen
+from lifelong.growing import known_items
+from lifelong.inference import NOBODY, Excluded
+from lifelong.living import LivingModel
+from lifelong.metrics.ranking import top_k
+
+BLOCK = 4096
+"""Users answered at a time."""
+SAMPLE = 256
+"""Users that an approximate index is measured on."""
+ANSWERS = {"represent": "", "recommend": "items", "predict": "classes"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked about every user; plain values, so that it can be sent to another machine."""
+
+    answer: Literal["represent", "recommend", "predict"]
+    """The answer's columns: (user, vector), (user, rank, item, score) or (user, rank, class, probability)."""
+    task: str | None = None
+    """The task that answers; the model's first where it is left out."""
+    k: int = 10
+    """How many items are recommended."""
+    repeats: bool | None = None
+    """Whether items of the history may come again; None: what the task says."""
+    unknown: Literal["error", "cold", "skip"] = "error"
+    """Users of unknown items alone: refused, answered like users without history, or left out and counted."""
+    index: Literal["exact", "ann"] = "exact"
+    """ann: recommend from an approximate index, whose recall is measured and told."""
+    columns: Columns = field(default_factory=Columns)
+    """Which column of the events is what."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """The users of a table, sorted by id, the events that the task knows of each, and which of them are answered."""
+
+    users: pa.Array
+    sequences: Sequences
+    answered_N: np.ndarray
+    counts: dict[str, int]
+
+
+class Asked:
+    """A question put to a model: `read` a table or a file, then `answer` it, as LivingModel would, bit for bit.
+
+    Raises UsageError for a task that is not there or does not answer this.
+    """
+
+    def __init__(self, model: LivingModel, question: Question) -> None:
+        self.model, self.question = model, question
+        self.task = question.task or next(iter(model.members))
+        self.answering = model.answering(self.task)
+        wanted, given = ANSWERS[question.answer], self.answering.net.answers
+        if wanted and wanted != given:
+            raise UsageError(f"task {self.task!r} answers {given}, not {wanted}; ask another task, or another question")
+        if question.k < 1:
+            raise UsageError(f"k is {question.k}; ask for at least one item")
+        self.catalogue = pa.array(model.members[self.task].catalogue, pa.string())
+        known = known_items(model.members, self.task)
+        assert known is not None
+        self.known = known
+        head = self.answering.net.head
+        self.repeats = (
+            question.repeats if question.repeats is not None else getattr(head and head.config, "repeats", True)
+        )
+        self.index: ApproximateIndex | None = None
+        """The approximate index, once it was needed."""
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns of the answers."""
+        ranked = [("user", pa.string()), ("rank", pa.int32())]
+        if self.question.answer == "represent":
+            return pa.schema([("user", pa.string()), ("vector", pa.list_(pa.float32(), self.answering.net.width))])
+        if self.question.answer == "recommend":
+            return pa.schema([*ranked, ("item", pa.string()), ("score", pa.float32())])
+        return pa.schema([*ranked, ("class", pa.string()), ("probability", pa.float32())])
+
+    def read(self, source: Any, format: str | None = None) -> Read:
+        """The users of a table, frame or file: one row an event, or one row a user with lists. Raises DataError."""
+        batches = list(read_events(source, self.question.columns, format=format))
+        users, offsets_U1, rows_E = self._by_user(batches)
+        kept_E = rows_E > 0
+        before_E1 = np.concatenate(([0], np.cumsum(kept_E, dtype=np.int64)))
+        sequences = Sequences(before_E1[offsets_U1], rows_E[kept_E])
+        lost_U = sequences.lengths_U == 0
+        answered_N = np.flatnonzero(~lost_U) if self.question.unknown == "skip" else np.arange(len(users))
+        if lost_U.any() and self.question.unknown == "error":
+            raise DataError(
+                f"{int(lost_U.sum())} of {len(users)} users have no item that task {self.task!r} knows; check the item ids, or "
+                "set unknown (--unknown) to cold (answered like users without history) or skip (left out and counted)"
+            )
+        counts = {
+            "rows_read": sum(b.rows_read for b in batches),
+            "rows_dropped": sum(sum(b.dropped.values()) for b in batches),
+            "events": len(rows_E),
+            "events_unknown": int(len(rows_E) - kept_E.sum()),
+            "users": len(users),
+            "users_answered": len(answered_N),
+            "users_skipped": len(users) - len(answered_N),
+            "users_cold": int(lost_U[answered_N].sum()),
+        }
+        return Read(users, sequences, answered_N, counts)
+
+    def answer(self, read: Read) -> Iterator[pa.Table]:
+        """The answers, a table for each BLOCK of users."""
+        make = {"represent": self._vectors, "recommend": self._items, "predict": self._classes}[self.question.answer]
+        for first in range(0, len(read.answered_N), BLOCK):
+            part_N = read.answered_N[first : first + BLOCK]
+            points = Points(part_N, read.sequences.offsets_U1[part_N + 1], np.zeros(len(part_N), np.int64))
+            users_ND = self.answering.users(self.answering.windows(read.sequences, points))
+            yield make(read.users.take(pa.array(part_N)), users_ND, self._excluded(points, read.sequences))
+
+    def _by_user(self, batches: list[EventBatch]) -> tuple[pa.Array, np.ndarray, np.ndarray]:
+        """User ids sorted, where each one's events begin (U + 1), and the item rows (E) int32, oldest first, 0 = unknown."""
+        events = pa.concat_tables([batch.table.select(["user", "time", "tie"]) for batch in batches])
+        rows_E = np.concatenate([self.known.rows_of(batch.table["item"].combine_chunks()) for batch in batches])
+        users = events["user"].combine_chunks().dictionary_encode()
+        ids = users.dictionary.sort()
+        place = pc.index_in(users.dictionary, value_set=ids).to_numpy(zero_copy_only=False)
+        user_E = place[users.indices.to_numpy(zero_copy_only=False)]
+        order_E = np.lexsort((events["tie"].to_numpy(), events["time"].to_numpy(), user_E))
+        return ids, np.searchsorted(user_E[order_E], np.arange(len(ids) + 1)), rows_E[order_E]
+
+    def _excluded(self, points: Points, sequences: Sequences) -> Excluded:
+        if self.repeats:
+            return NOBODY
+        seen = Seen(self._index_of_row, sequences)
+        return lambda first, last: seen.before(points.where(np.arange(first, last)))
+
+    @cached_property
+    def _index_of_row(self) -> np.ndarray:
+        return self.known.catalogue_index(self.catalogue.to_pylist())
+
+    def _vectors(self, users: pa.Array, users_ND: Tensor, excluded: Excluded) -> pa.Table:
+        values = pa.FixedSizeListArray.from_arrays(pa.array(users_ND.numpy().ravel()), users_ND.shape[1])
+        return pa.table([users, values], schema=self.schema)
+
+    def _items(self, users: pa.Array, users_ND: Tensor, excluded: Excluded) -> pa.Table:
+        if self.question.index == "ann" and self.index is None:
+            self.index = ApproximateIndex(self.answering, users_ND[:SAMPLE], self.question.k)
+        best = (self.index or self.answering).best(users_ND, self.question.k, excluded)
+        values, index = (torch.cat(parts) for parts in zip(*best, strict=True))
+        return self._ranked(users, values, index)
+
+    def _classes(self, users: pa.Array, users_ND: Tensor, excluded: Excluded) -> pa.Table:
+        parts = [top_k(scores.softmax(dim=1), scores.shape[1]) for scores in self.answering.scores(users_ND)]
+        values, index = (torch.cat(part) for part in zip(*parts, strict=True))
+        return self._ranked(users, values, index)
+
+    def _ranked(self, users: pa.Array, values_NK: Tensor, index_NK: Tensor) -> pa.Table:
+        """A row for every place of every list; a value of -inf is none."""
+        kept_NK = values_NK.numpy() > -np.inf
+        row_M, place_M = np.nonzero(kept_NK)
+        columns = [
+            users.take(pa.array(row_M)),
+            pa.array((place_M + 1).astype(np.int32)),
+            self.catalogue.take(pa.array(index_NK.numpy()[kept_NK])),
+            pa.array(values_NK.numpy()[kept_NK]),
+        ]
+        return pa.table(columns, schema=self.schema)
+
+
+def answer_batch(table: pa.Table, asked: Asked) -> pa.Table:
+    """The answers for all users of a table that holds every event of each: a pure function of table, question and model.
+
+    Bit for bit what LivingModel gives for the same histories, however users are spread over tables.
+    """
+    if not len(table):
+        return asked.schema.empty_table()
+    return pa.concat_tables(asked.answer(asked.read(table)))
+
+
+class BatchAnswerer:
+    """answer_batch with the model opened once: a callable class, as engines with actors want it (ray.data map_batches)."""
+
+    def __init__(self, model: str, question: Question, version: int | None = None) -> None:
+        self.asked = Asked(LivingModel.open(model, version), question)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """The answers for the users of a table."""
+        return answer_batch(table, self.asked)
