@@ -10,7 +10,6 @@ import json
 import math
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -51,10 +50,9 @@ class Clock:
         return {"wall_s": round(self.wall, 3), "cpu_s": round(self.cpu, 3)}
 
 
-def peak_mib(children: bool = False) -> float:
-    """The most memory that this process (or its ended children) ever had resident, MiB."""
-    who = resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF
-    return round(resource.getrusage(who).ru_maxrss / 1024, 1)
+def peak_mib() -> float:
+    """The most memory that this process ever had resident, MiB; ru_maxrss would begin with that of the process that started it."""
+    return round(int(_line("/proc/self/status", "VmHWM").split()[0]) / 1024, 1)
 
 
 @functools.cache
