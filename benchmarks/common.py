@@ -51,7 +51,7 @@ class Clock:
 
 
 def peak_mib() -> float:
-    """The most memory that this process ever had resident, MiB; ru_maxrss would begin with that of the process that started it."""
+    """The most memory that this process ever had resident, MiB; ru_maxrss begins with that of the process that started it."""
     return round(int(_line("/proc/self/status", "VmHWM").split()[0]) / 1024, 1)
 
 
