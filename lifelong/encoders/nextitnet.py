@@ -33,7 +33,7 @@ class NextItNet(Encoder):
         block: Literal["pre", "post"] = "pre"
         """pre: norm, ReLU, convolution without bias; post: convolution with bias, norm, ReLU."""
         final_norm: bool = True
-        """Normalise the last states. FINALNORM"""
+        """Normalise the last states."""
         dropout: float = 0.0
         """Share of values dropped from the input and from each block's output before the skip, in [0, 1)."""
 
