@@ -19,11 +19,13 @@ import torch
 
 from benchmarks import common, protocol
 from lifelong import LivingModel
+from lifelong.answers import sequences_of
 from lifelong.cases import Cases, make_cases
 from lifelong.core.config import override, read_yaml
 from lifelong.data.prepare import prepare
 from lifelong.data.sequences import gather_windows
-from lifelong.evaluation import Seen, seen_items
+from lifelong.evaluation import Removal, removal_of
+from lifelong.inference import last_points
 from lifelong.living import make_source
 from lifelong.metrics.ranking import ranks
 from lifelong.task import Task
@@ -122,8 +124,9 @@ def _quality(model: LivingModel, task: Task) -> dict[str, Any]:
 
     def score(users_B: np.ndarray, histories: list[np.ndarray]) -> np.ndarray:
         names = [[str(item) for item in history] for history in histories]
-        vectors_BD = torch.from_numpy(model.represent(names, task.name))
-        scores_BC = torch.cat(list(answering.scores(vectors_BD)))[: len(users_B)].numpy()
+        sequences = sequences_of(names, cases.known, model.design, "error", task.name)
+        history = answering.history(sequences, last_points(sequences))
+        scores_BC = torch.cat(list(answering.scores(answering.users(history), history))).numpy()
         return np.concatenate([np.zeros((len(users_B), 1), np.float32), scores_BC[:, order_I]], axis=1)
 
     test, ranks_U = protocol.evaluate(data, score, "test")
@@ -154,15 +157,15 @@ def _part_agrees(
     users_N = np.array([int(n) for n in sorted(map(str, range(1, data.users + 1)))])[points.users_N]
     targets_N = np.array([data.target(u, part) for u in users_N])
     starts_N = cases.sequences.offsets_U1[points.users_N]
-    windows_NL = number_of_row[gather_windows(cases.sequences, starts_N, points.ends_N, length)]
+    windows_NL = number_of_row[gather_windows(cases.sequences.rows_E, starts_N, points.ends_N, length)]
     histories = [data.history(u, part) for u in users_N]
     right = [np.array_equal(w[w > 0], h[-length:]) for w, h in zip(windows_NL, histories, strict=True)]
     scores_NI = np.random.default_rng(0).integers(0, 50, (len(points), data.item_count + 1)).astype(np.float32)
     theirs_N = protocol.ranks_of(scores_NI, targets_N, histories if protocol.REMOVES_HISTORY[data.name] else [])
     scores_NC = torch.from_numpy(scores_NI[:, number_C].copy())
     if protocol.REMOVES_HISTORY[data.name]:
-        seen: Seen = seen_items(cases)
-        seen.remove(scores_NC, points)
+        removal: Removal = removal_of(cases)
+        removal.remove(scores_NC, points)
     ours_N = ranks(scores_NC, torch.from_numpy(points.targets_N)).numpy()
     return {
         f"{part} users": sorted(users_N) == list(range(1, data.users + 1)),

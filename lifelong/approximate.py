@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lifelong.core.errors import UsageError
+from lifelong.core.types import History
 from lifelong.inference import NOBODY, Answering, Excluded
 from lifelong.metrics.ranking import top_k
 
@@ -51,7 +52,9 @@ class ApproximateIndex:
         self.searched = self._index.nprobe / self.lists
 
     @torch.no_grad()
-    def best(self, users_ND: Tensor, k: int, excluded: Excluded = NOBODY) -> Iterator[tuple[Tensor, Tensor]]:
+    def best(
+        self, users_ND: Tensor, k: int, excluded: Excluded = NOBODY, history: History | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Like Answering.best: (values_NK, index_NK) of the best that were found, by (score, catalogue order).
 
         A value of -inf is no recommendation: fewer than k were found. Scores are within 1e-5 of the exact ones.

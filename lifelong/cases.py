@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from lifelong.core.config import suggest
 from lifelong.core.errors import DataError
 from lifelong.data.prepare import Prepared
-from lifelong.data.sequences import Points, Sequences, event_points, known_sequences, with_history
+from lifelong.data.sequences import Points, Sequences, event_points, readable_events, with_history
 from lifelong.data.splits import TEST, TRAIN, VALID, event_parts, user_parts
 from lifelong.task import Task, Where
 
@@ -78,12 +78,27 @@ class Cases:
         return rows_C.astype(np.int64) if len(rows_C) and rows_C.all() else None
 
 
-def make_cases(task: Task, prepared: Prepared, parent_knows: ItemRows | None, next_row: int) -> Cases:
-    """The cases of `task`; new items get the rows from `next_row` on. Raises DataError where a part would be empty."""
+def make_cases(
+    task: Task,
+    prepared: Prepared,
+    parent_knows: ItemRows | None,
+    next_row: int,
+    actions: Sequence[str] = (),
+    gaps: bool = False,
+    times: bool = False,
+) -> Cases:
+    """The cases of `task`; new items get the rows from `next_row` on. actions, gaps, times: what the model reads of an event
+    besides its item. Raises DataError where a part would be empty."""
     inputs_V = _readable(task, prepared, parent_knows)
     known, new_items = _rows_for(prepared, inputs_V, parent_knows or NO_ITEMS, next_row)
     row_of_item_V = np.where(inputs_V, known.rows_of(_ids(prepared.items)), 0)
-    sequences, before_E1 = known_sequences(prepared.offsets_U1, np.asarray(prepared.items_E), row_of_item_V)
+    sequences, before_E1 = readable_events(
+        prepared.offsets_U1,
+        row_of_item_V[np.asarray(prepared.items_E)],
+        _actions(task, prepared, actions),
+        np.asarray(prepared.times_E) if gaps or times else None,
+        gaps,
+    )
     if task.data.label:
         points, parts_N, catalogue, left_out = _label_points(task, prepared, sequences, before_E1)
     else:
@@ -109,6 +124,27 @@ def _readable(task: Task, prepared: Prepared, parent_knows: ItemRows | None) -> 
             "read in data.inputs, then they get rows of their own"
         )
     return readable_V
+
+
+def _actions(task: Task, prepared: Prepared, actions: Sequence[str]) -> np.ndarray | None:
+    """int8 (E): 1 + the place among the model's actions of each event's channel, 0 for another one; None: nothing is read."""
+    if not actions or prepared.channel_E is None:
+        return None
+    if task.parent is None and not set(actions) & set(prepared.channels):
+        raise DataError(
+            f"task {task.name!r}: none of the actions {list(actions)} is a channel of {prepared.name}; it has "
+            f"{', '.join(prepared.channels) or 'none'}"
+        )
+    of_channel = action_index(pa.array(prepared.channels, pa.string()), actions)
+    return None if of_channel is None else of_channel[np.asarray(prepared.channel_E)]
+
+
+def action_index(names: pa.Array, actions: Sequence[str]) -> np.ndarray | None:
+    """int8: 1 + the place among the model's actions of each name, 0 for another one; None where the model reads none."""
+    if not actions:
+        return None
+    place = pc.index_in(names, value_set=pa.array(list(actions), pa.string())).fill_null(-1)
+    return (place.to_numpy(zero_copy_only=False) + 1).astype(np.int8)
 
 
 def _rows_for(prepared: Prepared, inputs_V: np.ndarray, known: ItemRows, next_row: int) -> tuple[ItemRows, pa.Array]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lifelong.continual.bank import FREE, Bank, empty_bank
-from lifelong.continual.view import ITEM_TABLE, View
+from lifelong.continual.view import View, grows
 from lifelong.core.config import build, plain
 from lifelong.core.errors import ModelCorrupt
 from lifelong.core.fingerprint import canonical_json
@@ -94,7 +94,7 @@ def _weights(bank: Bank, member: Member) -> dict[str, Tensor]:
     }
     for name, owners in bank.owners.items():
         mine = owners == owner
-        if not mine.any() or (name == ITEM_TABLE and name in private):
+        if not mine.any() or (grows(name) and name in private):
             continue
         if name in bank.tables:
             tensors[f"rows/{name}"] = bank.values[name][mine].contiguous()
@@ -118,11 +118,13 @@ def _unpack_into(store: Store, entry: dict[str, Any], bank: Bank, view: View, ne
     view.private = by_kind["private"]
     for name, values in by_kind["claim"].items():
         _put_claim(bank, name, values, by_kind["mask"][name], view.owner, where)
-    for name in bank.tables - {ITEM_TABLE}:
-        if name in by_kind["rows"]:
-            bank.values[name] = by_kind["rows"][name]
+    for name in sorted(bank.tables):
+        rows = by_kind["rows"].get(name)
+        if grows(name):
+            _put_rows(bank, name, rows, view, entry["first_row"], new_items, where)
+        elif rows is not None:
+            bank.values[name] = rows
             bank.owners[name] = torch.full_like(bank.owners[name], view.owner)
-    _put_rows(bank, by_kind["rows"].get(ITEM_TABLE), view, entry["first_row"], new_items, where)
     return by_kind["own"]
 
 
@@ -135,17 +137,19 @@ def _put_claim(bank: Bank, name: str, values: Tensor, bits: Tensor, owner: int, 
     bank.owners[name][mask] = owner
 
 
-def _put_rows(bank: Bank, rows: Tensor | None, view: View, first_row: int, new_items: int, where: str) -> None:
+def _put_rows(
+    bank: Bank, name: str, rows: Tensor | None, view: View, first_row: int, new_items: int, where: str
+) -> None:
     count = new_items + (1 if view.parent is None else 0)  # the root brings row 0, the padding
-    known = len(bank.owners[ITEM_TABLE])
+    known = len(bank.owners[name])
     if view.parent is None:
-        bank.values[ITEM_TABLE], bank.owners[ITEM_TABLE] = bank.values[ITEM_TABLE][:0], bank.owners[ITEM_TABLE][:0]
+        bank.values[name], bank.owners[name] = bank.values[name][:0], bank.owners[name][:0]
         known = 0
     if rows is None:
-        rows = torch.zeros(count, bank.values[ITEM_TABLE].shape[1])
+        rows = torch.zeros(count, bank.values[name].shape[1])
     if len(rows) != count or (known != first_row and view.parent is not None):
-        raise ModelCorrupt(f"{where}: {len(rows)} item rows from row {first_row} on do not fit a table of {known}")
-    bank.append_rows(ITEM_TABLE, rows, view.owner)
+        raise ModelCorrupt(f"{where}: {len(rows)} rows of {name} from row {first_row} on do not fit a table of {known}")
+    bank.append_rows(name, rows, view.owner)
 
 
 def _json(store: Store, files: Files, role: str) -> Any:

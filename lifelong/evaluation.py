@@ -23,7 +23,7 @@ FAST_BATCH = 256
 
 
 @dataclass(frozen=True)
-class Seen:
+class Removal:
     """What must not be recommended again: the catalogue index of each item row (-1: none), and the histories."""
 
     index_of_row: np.ndarray
@@ -47,10 +47,14 @@ class Seen:
         rows_NS = self.sequences.rows_E[np.minimum(place_NS, len(self.sequences.rows_E) - 1)]
         return torch.from_numpy(np.where(place_NS < ends_N1, self.index_of_row[rows_NS], -1))
 
+    def excluded(self, points: Points) -> Excluded:
+        """`before`, for the points from first to last."""
+        return lambda first, last: self.before(points.where(np.arange(first, last)))
 
-def seen_items(cases: Cases) -> Seen:
+
+def removal_of(cases: Cases) -> Removal:
     """What removes a history from the ranking of a task."""
-    return Seen(cases.known.catalogue_index(cases.catalogue), cases.sequences)
+    return Removal(cases.known.catalogue_index(cases.catalogue), cases.sequences)
 
 
 def evaluate(
@@ -63,43 +67,41 @@ def evaluate(
 
 def outcome_of(answering: Answering, cases: Cases, points: Points) -> Outcome:
     """What the metrics look at, for the points in their order; a large catalogue is ranked block by block."""
-    users_ND = answering.users(answering.windows(cases.sequences, points))
+    history = answering.history(cases.sequences, points)
+    users_ND = answering.users(history)
     if len(answering.blocks.starts()) > 1:
         head, targets_N = answering.net.head, torch.from_numpy(points.targets_N)
-        excluded = NOBODY if getattr(head and head.config, "repeats", True) else _before(seen_items(cases), points)
-        return Ranked(answering.ranks(users_ND, targets_N, excluded).numpy())
-    return _join(_outcomes(answering.net, cases, points, answering.scores(users_ND)))
+        excluded = NOBODY if getattr(head and head.config, "repeats", True) else removal_of(cases).excluded(points)
+        return Ranked(answering.ranks(users_ND, targets_N, excluded, history).numpy())
+    return _join(_outcomes(answering.net, cases, points, answering.scores(users_ND, history)))
 
 
-def _before(seen: Seen, points: Points) -> Excluded:
-    return lambda first, last: seen.before(points.where(np.arange(first, last)))
-
-
-def validation_score(net: TaskNet, cases: Cases, metric: str) -> float:
+def validation_score(net: TaskNet, cases: Cases, metric: str, past: int = 0) -> float:
     """What selects an epoch; higher is better. Items: the metric. Classes: minus the log loss, which a handful of validation
     users move far less than a count of right answers."""
-    outcome = _join(_outcomes(net, cases, cases.valid, _fast_scores(net, cases)))
+    outcome = _join(_outcomes(net, cases, cases.valid, _fast_scores(net, cases, past)))
     if isinstance(outcome, Classified):
         right_N = outcome.probabilities_NC[np.arange(len(outcome.targets_N)), outcome.targets_N]
         return float(np.log(np.maximum(right_N, 1e-9)).mean())
     return float(parse(metric).value(outcome, None)[0])
 
 
-def _fast_scores(net: TaskNet, cases: Cases) -> Iterator[Tensor]:
+def _fast_scores(net: TaskNet, cases: Cases, past: int) -> Iterator[Tensor]:
     device = next(net.encoder.parameters()).device
     with torch.no_grad():
-        for batch in case_batches(cases.sequences, cases.valid, net.encoder.length, FAST_BATCH):
-            yield net.scores(net.users(batch.to(device).history))
+        for batch in case_batches(cases.sequences, cases.valid, net.encoder.length, FAST_BATCH, past):
+            history = batch.to(device).history
+            yield net.scores(net.users(history), net.seen(history))
 
 
 def _outcomes(net: TaskNet, cases: Cases, points: Points, chunks: Iterator[Tensor]) -> Iterator[Outcome]:
     head, done = net.head, 0
     assert head is not None
-    seen = None if getattr(head.config, "repeats", True) else seen_items(cases)
+    removal = None if getattr(head.config, "repeats", True) else removal_of(cases)
     for scores_NC in chunks:
         part = points.where(np.arange(done, done + len(scores_NC)))
-        if seen is not None:
-            seen.remove(scores_NC, part)
+        if removal is not None:
+            removal.remove(scores_NC, part)
         yield head.outcome(scores_NC, torch.from_numpy(part.targets_N).to(scores_NC.device))
         done += len(scores_NC)
 
@@ -123,7 +125,7 @@ def baselines(
     rows_C = cases.rows_C()
     if rows_C is None:
         return {}
-    index_of_row = seen_items(cases).index_of_row
+    index_of_row = removal_of(cases).index_of_row
     offsets, items = _training_sequences(cases, index_of_row)
     rivals: dict[str, Callable[..., Counting]] = {
         "popularity": Popularity,
@@ -133,7 +135,7 @@ def baselines(
     made = {}
     for name, rival in rivals.items():
         chunks = _rival_scores(rival(offsets, items, len(cases.catalogue)), cases, index_of_row)
-        outcome = _join(_ranked(cases, chunks, None if repeats else seen_items(cases)))
+        outcome = _join(_ranked(cases, chunks, None if repeats else removal_of(cases)))
         made[name] = {spec: measure(parse(spec), outcome, seed=seed) for spec in metrics}
     return made
 
@@ -153,12 +155,12 @@ def _rival_scores(rival: Counting, cases: Cases, index_of_row: np.ndarray) -> It
         yield torch.from_numpy(scores_NC)
 
 
-def _ranked(cases: Cases, chunks: Iterator[Tensor], seen: Seen | None) -> Iterator[Outcome]:
+def _ranked(cases: Cases, chunks: Iterator[Tensor], removal: Removal | None) -> Iterator[Outcome]:
     done = 0
     for scores_NC in chunks:
         part = cases.test.where(np.arange(done, done + len(scores_NC)))
-        if seen is not None:
-            seen.remove(scores_NC, part)
+        if removal is not None:
+            removal.remove(scores_NC, part)
         yield Ranked(ranks(scores_NC, torch.from_numpy(part.targets_N)).numpy())
         done += len(scores_NC)
 

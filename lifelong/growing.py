@@ -168,8 +168,8 @@ class Growth:
         return Job(
             net=self.net,
             objective=make_objective(self.task),
-            feed=make_feed(self.task, self.cases, self.design.length, self.seed, self.negatives),
-            validate=lambda net: _validation(net, self.cases, metric, self.group),
+            feed=make_feed(self.task, self.cases, self.design, self.seed, self.negatives),
+            validate=lambda net: _validation(net, self.cases, metric, self.design.past, self.group),
             fit=self.task.fit,
             seed=self.seed,
             names=self.names,
@@ -195,12 +195,13 @@ class Growth:
         )
 
 
-def _validation(net: TaskNet, cases: Cases, metric: str, group: Group) -> float:
+def _validation(net: TaskNet, cases: Cases, metric: str, past: int, group: Group) -> float:
     """The score that selects, a mean over cases: every rank takes its share of them."""
     if group.world == 1 or len(cases.valid) < group.world:
-        return validation_score(net, cases, metric)
+        return validation_score(net, cases, metric, past)
     mine = np.arange(group.rank, len(cases.valid), group.world)
-    return group.mean(validation_score(net, replace(cases, valid=cases.valid.where(mine)), metric), len(mine))
+    mine_alone = replace(cases, valid=cases.valid.where(mine))
+    return group.mean(validation_score(net, mine_alone, metric, past), len(mine))
 
 
 def make_strategy(task: Task) -> Strategy:
@@ -216,19 +217,19 @@ def make_objective(task: Task) -> Objective:
     return cls(config)
 
 
-def open_feed(task: Task, cases: Cases, length: int, seed: int) -> Feed:
+def open_feed(task: Task, cases: Cases, design: Design, seed: int) -> Feed:
     """Training batches with the task's own negatives."""
-    return make_feed(task, cases, length, seed, _negatives(task, cases))
+    return make_feed(task, cases, design, seed, _negatives(task, cases))
 
 
-def make_feed(task: Task, cases: Cases, length: int, seed: int, negatives: NegativeSampler | None) -> Feed:
+def make_feed(task: Task, cases: Cases, design: Design, seed: int, negatives: NegativeSampler | None) -> Feed:
     """Training batches as the objective wants them supervised."""
-    fit_ = task.fit
+    fit_, length, past = task.fit, design.length, design.past
     if make_objective(task).points == "users":
-        return LabelFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, fit_.windows_per_user)
+        return LabelFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, fit_.windows_per_user, past)
     if task.data.label:
         raise ConfigError(f"task {task.name!r}: a label of users is trained by the objective supervised")
-    return EventFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, negatives)
+    return EventFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, negatives, past)
 
 
 def _negatives(task: Task, cases: Cases) -> NegativeSampler | None:
@@ -249,13 +250,13 @@ def _skeleton(design: Design, view: View, task: Task, catalogue: tuple[str, ...]
     rows_C = known.rows_of(pa.array(catalogue, pa.string())) if task.data.label is None else np.zeros(1, np.int32)
     rows = torch.from_numpy(rows_C.astype(np.int64)) if len(rows_C) and rows_C.all() else None
     net = TaskNet(design, view.rows, None, table="meta")
-    net.head = _make_head(task, net.width, catalogue, rows)
+    net.head = _make_head(task, net, catalogue, rows)
     return net
 
 
-def _make_head(task: Task, width: int, catalogue: tuple[str, ...], rows_C: Tensor | None) -> Head:
+def _make_head(task: Task, net: TaskNet, catalogue: tuple[str, ...], rows_C: Tensor | None) -> Head:
     _, cls, config = registry.make_config("heads", task.head, f"task {task.name}: head", outside=False)
-    return cls(config, width, catalogue, rows_C)
+    return cls(config, net.width if cls.answers == "items" else net.user_width, catalogue, rows_C)
 
 
 def _make_parts(specs: dict[str, Any], net: TaskNet) -> dict[str, torch.nn.Module]:

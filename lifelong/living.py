@@ -11,16 +11,7 @@ from typing import Any
 import numpy as np
 
 from lifelong import __version__
-from lifelong.answers import (
-    Histories,
-    Prediction,
-    Recommendation,
-    best_items,
-    history_in_catalogue,
-    known_rows,
-    most_probable,
-    user_vectors,
-)
+from lifelong.answers import Histories, Prediction, Recommendation, best_items, most_probable, sequences_of
 from lifelong.cases import Cases, ItemRows, make_cases
 from lifelong.checkpoint import Loaded, load
 from lifelong.committing import Addition, next_body
@@ -28,17 +19,19 @@ from lifelong.continual.bank import FREE, empty_bank
 from lifelong.continual.view import ITEM_TABLE
 from lifelong.core import registry
 from lifelong.core.compute import Compute
-from lifelong.core.config import plain, suggest
+from lifelong.core.config import build, plain, suggest
 from lifelong.core.errors import ConfigError, Conflict, DataError, UsageError
 from lifelong.core.fingerprint import json_hash, numeric_stack
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Measure
 from lifelong.data.datasets.base import Source
 from lifelong.data.prepare import Prepared, prepare
+from lifelong.data.sequences import Sequences
+from lifelong.encoders.longterm import LongTerm
 from lifelong.estimate import Estimate, estimate
-from lifelong.evaluation import evaluate
+from lifelong.evaluation import Removal, evaluate
 from lifelong.growing import Growth, Member, known_items, make_strategy, mount, open_feed
-from lifelong.inference import Answering
+from lifelong.inference import NOBODY, Answering, last_points
 from lifelong.inspection import inspect
 from lifelong.network import Design, TaskNet
 from lifelong.parallel.group import ALONE, Group
@@ -113,7 +106,15 @@ class LivingModel:
             raise UsageError(
                 f"{path}: there is a model already; add the task with `lifelong add-task`, or choose another folder"
             )
-        design = Design(encoder=name, options=plain(config), length=task.length)
+        design = Design(
+            encoder=name,
+            options=plain(config),
+            length=task.length,
+            past=task.past,
+            actions=task.actions,
+            gaps=task.gaps,
+            longterm=None if task.longterm is None else plain(build(LongTerm.Config, task.longterm, "longterm")),
+        )
         return cls(store, None, Loaded(design, empty_bank(TaskNet(design, 1, None)), {}), cache)
 
     # -- growing -----------------------------------------------------------------------------------------------------
@@ -169,9 +170,9 @@ class LivingModel:
             raise UsageError(
                 f"task {task.name!r} is there already; a task never changes, so give the new one another name"
             )
-        if self.members and task.encoder is not None:
+        if self.members and task.only_first:
             raise ConfigError(
-                f"task {task.name!r}: the encoder is chosen by a model's first task; leave the option out"
+                f"task {task.name!r}: {', '.join(task.only_first)}: chosen by a model's first task; leave the option out"
             )
         if not make_strategy(task).isolates and not allow_forgetting:
             raise UsageError(
@@ -184,14 +185,14 @@ class LivingModel:
         parent = self._parent(task, members)
         prepared = group.in_turn(lambda: self.prepare(task, progress), "preparing the data")
         known = known_items(self.members, parent.name if parent else None)
-        cases = make_cases(task, prepared, known, len(self.bank.owners[ITEM_TABLE]))
+        cases = self._make_cases(task, prepared, known, len(self.bank.owners[ITEM_TABLE]))
         owner = 1 + max((m.view.owner for m in self.members.values()), default=FREE)
         past = lambda rows: [self._remembered(member, rows) for member in members.values()]  # noqa: E731
         return Growth(self.design, self.bank, parent, owner, task, cases, seed, compute, group, past)
 
     def _remembered(self, member: Member, rows: int) -> Remembered:
         """An earlier task for a strategy that changes it; its data are opened when they are asked for."""
-        feed = lambda: open_feed(member.task, self.cases(member.name), self.design.length, 0)  # noqa: E731
+        feed = lambda: open_feed(member.task, self.cases(member.name), self.design, 0)  # noqa: E731
         return Remembered(self.design, self.bank, member, self._known(member.name), rows, feed)
 
     def _parent(self, task: Task, members: Mapping[str, Member]) -> Member | None:
@@ -256,13 +257,15 @@ class LivingModel:
     # -- asking ------------------------------------------------------------------------------------------------------
 
     def represent(self, histories: Histories, task: str | None = None, *, unknown: str = "error") -> np.ndarray:
-        """User vectors, one row a user: (N, width) float32, as `task` (the first one by default) sees its users.
+        """User vectors, one row a user: (N, user_width) float32, as `task` (the first one by default) sees its users.
+
+        The state at the last event and, where the model has a long-term path, what that makes of the longer past.
 
         Items that the task does not know are left out. A history of unknown items alone is a DataError unless unknown="cold":
         then it is answered like an empty one, whose vector is zero.
         """
-        answering, rows = self._asked(self._member(task), histories, unknown)
-        return user_vectors(answering, rows).numpy()
+        answering, sequences = self._asked(self._member(task), histories, unknown)
+        return answering.represent(answering.history(sequences, last_points(sequences))).numpy()
 
     def recommend(
         self,
@@ -279,17 +282,19 @@ class LivingModel:
         classes.
         """
         member = self._answering_member(task, "items", "predict")
-        answering, rows = self._asked(member, histories, unknown)
+        answering, sequences = self._asked(member, histories, unknown)
+        points = last_points(sequences)
         allowed = bool(getattr(_head_config(member), "repeats", True)) if repeats is None else repeats
-        known, catalogue = self._known(member.name), member.catalogue
-        seen = lambda a, b: None if allowed else history_in_catalogue(known, catalogue, rows[a:b])  # noqa: E731
-        return best_items(answering, user_vectors(answering, rows), catalogue, k, seen)
+        index_of_row = self._known(member.name).catalogue_index(member.catalogue)
+        excluded = NOBODY if allowed else Removal(index_of_row, sequences).excluded(points)
+        return best_items(answering, answering.history(sequences, points), member.catalogue, k, excluded)
 
     def predict(self, histories: Histories, task: str, *, unknown: str = "error") -> list[Prediction]:
         """The class of each user with all probabilities. Raises UsageError for a task of items."""
         member = self._answering_member(task, "classes", "recommend")
-        answering, rows = self._asked(member, histories, unknown)
-        return most_probable(answering, user_vectors(answering, rows), member.catalogue)
+        answering, sequences = self._asked(member, histories, unknown)
+        history = answering.history(sequences, last_points(sequences))
+        return most_probable(answering, history, member.catalogue)
 
     def evaluate(
         self, tasks: Iterable[str] | None = None, *, part: str = "test", seed: int = 0, progress: Progress | None = None
@@ -333,7 +338,7 @@ class LivingModel:
                     f"task {task!r}: its data are not those it was trained on ({member.record['data']}, now {prepared.key})"
                 )
             above = known_items(self.members, member.parent)
-            self._cases[task] = make_cases(member.task, prepared, above, member.first_row)
+            self._cases[task] = self._make_cases(member.task, prepared, above, member.first_row)
         return self._cases[task]
 
     def prepare(self, task: Task, progress: Progress | None = None) -> Prepared:
@@ -342,6 +347,11 @@ class LivingModel:
         return prepare(source, self.cache, (progress or Silent()).say)
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _make_cases(self, task: Task, prepared: Prepared, known: ItemRows | None, next_row: int) -> Cases:
+        return make_cases(
+            task, prepared, known, next_row, self.design.actions, self.design.gaps, self.design.reads_times
+        )
 
     def _member(self, name: str | None) -> Member:
         name = next(iter(self.members)) if name is None else name
@@ -355,9 +365,10 @@ class LivingModel:
             raise UsageError(f"task {member.name!r} does not answer {answers}; use {other}")
         return member
 
-    def _asked(self, member: Member, histories: Histories, unknown: str) -> tuple[Answering, list[np.ndarray]]:
-        """The task's network, and the known rows of the histories."""
-        return self.answering(member.name), known_rows(self._known(member.name), histories, unknown, member.name)
+    def _asked(self, member: Member, histories: Histories, unknown: str) -> tuple[Answering, Sequences]:
+        """The task's network, and what it reads of the histories."""
+        known = self._known(member.name)
+        return self.answering(member.name), sequences_of(histories, known, self.design, unknown, member.name)
 
     def _known(self, task: str) -> ItemRows:
         known = known_items(self.members, task)

@@ -1,7 +1,7 @@
 """The whole of one task as a network: item vectors, encoder, user vector, head."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from lifelong.core import registry
 from lifelong.core.config import build
 from lifelong.core.slot import Slot
-from lifelong.core.types import Batch, History
+from lifelong.core.types import Batch, History, Seen
+from lifelong.data.sequences import GAPS
 from lifelong.encoders.base import Encoder
+from lifelong.encoders.longterm import LongTerm
 from lifelong.heads.base import Head
 from lifelong.objectives.base import Objective
 
@@ -27,16 +29,30 @@ class Design:
     """L: how many of a user's latest events the window holds."""
     chunk: int = 16
     """C: every answer is computed for C users at once, padded where there are fewer: batch size changes the last bits."""
+    past: int = 0
+    """S: how many of the latest events are read by what looks beyond the window."""
+    actions: list[str] = field(default_factory=list)
+    """Kinds of event that the model tells apart; kind n is row n + 1 of its table."""
+    gaps: bool = False
+    """Whether the time since the event before is read."""
+    longterm: dict[str, Any] | None = None
+    """Options of the long-term path beside the encoder, complete; None: there is none."""
+
+    @property
+    def reads_times(self) -> bool:
+        """Whether it matters when an event was: for its gap, or for heads that look back into the past."""
+        return self.gaps or self.past > 0
 
 
 class TaskNet(nn.Module):
-    """Events -> item vectors -> states -> user vectors -> scores.
+    """Events -> event vectors -> states -> user vectors -> scores.
 
-    `items` and `encoder` are the trunk, whose tensors a view renders; `head` and what sits in the slots are the task's own.
+    An event's vector is its item's, plus that of its kind and of the time since the event before where the model reads them.
+    All but `head` is the trunk, whose tensors a view renders; `head` and what sits in the slots are the task's own.
     """
 
     def __init__(self, design: Design, rows: int, head: Head | None, *, table: str = "cpu") -> None:
-        """`table="meta"` makes an item table without values, to be put in place later: a large one costs nothing then."""
+        """`table="meta"` makes tables of items without values, to be put in place later: a large one costs nothing then."""
         super().__init__()
         self.encoder = _make_encoder(design)
         self.causal = self.encoder.causal
@@ -44,12 +60,20 @@ class TaskNet(nn.Module):
         nn.init.normal_(self.items.weight, std=self.encoder.item_std)
         with torch.no_grad():
             self.items.weight[0] = 0.0
+        self.actions = _no_effect_yet(len(design.actions) + 1, self.width) if design.actions else None
+        self.gaps = _no_effect_yet(GAPS, self.width) if design.gaps else None
+        self.longterm = _make_longterm(design, rows, table)
         self.head = head
 
     @property
     def width(self) -> int:
         """D, the width of item vectors, states and user vectors."""
         return self.encoder.width
+
+    @property
+    def user_width(self) -> int:
+        """Width of `represent`'s vector: the state's and the long-term path's."""
+        return self.width + (self.longterm.width if self.longterm else 0)
 
     @property
     def answers(self) -> str:
@@ -63,22 +87,62 @@ class TaskNet(nn.Module):
         hidden_BL, bool, for an encoder that sees both sides alone: True at p where event p + 1 is hidden from it.
         """
         hidden = () if hidden_BL is None else (hidden_BL,)
-        return self.encoder(self.items(history.window_BL), history.valid_BL, *hidden)
+        return self.encoder(self.events(history), history.valid_BL, *hidden)
+
+    def events(self, history: History) -> Tensor:
+        """Event vectors (B, L, D) of the window."""
+        vectors_BLD = self.items(history.window_BL)
+        if self.actions is not None and history.actions_BL is not None:
+            vectors_BLD = vectors_BLD + self.actions(history.actions_BL)
+        if self.gaps is not None and history.gaps_BL is not None:
+            vectors_BLD = vectors_BLD + self.gaps(history.gaps_BL)
+        return vectors_BLD
+
+    def represent(self, history: History) -> Tensor:
+        """User vectors (B, user_width): the state at the last event, then what the long-term path makes of the past."""
+        return self.vectors(self.states(history), history)
+
+    def vectors(self, states_BLD: Tensor, history: History) -> Tensor:
+        """`represent` out of the history's states."""
+        return self._joined(states_BLD[:, -1], history)
 
     def users(self, history: History) -> Tensor:
-        """User vectors (B, D): the state at the last event; zeros for a user without history."""
-        return self.states(history)[:, -1]
+        """What the head reads of each user, (B, W): all of `represent`, but for a head of items the state, as wide as an item."""
+        return self._read_by_head(self.states(history)[:, -1], history)
 
-    def scores(self, users_BD: Tensor) -> Tensor:
-        """The head's scores (B, C) of user vectors."""
+    def users_at(self, states_BLD: Tensor, batch: Batch) -> Tensor:
+        """What the head reads at the batch's points, (N, W); the past belongs to the end of a window, as labels do."""
+        states_ND = states_BLD[batch.rows_N, batch.positions_N]
+        return self._read_by_head(states_ND, batch.history, batch.rows_N)
+
+    def seen(self, history: History) -> Seen | None:
+        """What lies before the end of each history, where the head asks for it."""
+        if self.head is None or not self.head.needs_seen:
+            return None
+        rows_BS = history.window_BL if history.past_BS is None else history.past_BS
+        users_B = torch.arange(len(rows_BS), device=rows_BS.device)
+        return Seen(rows_BS, history.times_BS, users_B, torch.full_like(users_B, rows_BS.shape[1]))
+
+    def scores(self, users_BD: Tensor, seen: Seen | None = None) -> Tensor:
+        """The head's scores (B, C) of user vectors; seen as for Head.scores."""
         assert self.head is not None
-        return self.head.scores(users_BD, self.items)
+        return self.head.scores(users_BD, self.items, seen)
 
     def answer_loss(self, users_ND: Tensor, batch: Batch) -> Tensor:
         """The head's mean loss at the batch's N points."""
         assert self.head is not None
-        seen_NL = None if self.head.repeats else batch.seen_NL
-        return self.head.loss(users_ND, batch.targets_N, self.items, batch.negatives, seen_NL)
+        seen = batch.seen if self.head.needs_seen else None
+        return self.head.loss(users_ND, batch.targets_N, self.items, batch.negatives, seen)
+
+    def _read_by_head(self, states_ND: Tensor, history: History, rows_N: Tensor | None = None) -> Tensor:
+        return states_ND if self.head is None or self.answers == "items" else self._joined(states_ND, history, rows_N)
+
+    def _joined(self, states_ND: Tensor, history: History, rows_N: Tensor | None = None) -> Tensor:
+        if self.longterm is None:
+            return states_ND
+        past_BS = history.window_BL if history.past_BS is None else history.past_BS
+        longterm_BW = self.longterm(past_BS)
+        return torch.cat([states_ND, longterm_BW if rows_N is None else longterm_BW[rows_N]], dim=1)
 
     def forward(self, objective: Objective, batch: Batch) -> Tensor:
         """The objective's loss; the one call that training makes, through torch.func.functional_call."""
@@ -115,8 +179,8 @@ class TaskNet(nn.Module):
 
     def to_device(self, device: torch.device) -> None:
         """Move what has values; a table without any is left for `put`."""
-        for module in self.children():
-            if module is not self.items:
+        for module in self.modules():
+            if not any(p.is_meta for p in module.parameters()):
                 module.to(device)
 
     def mount(self, trunk: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
@@ -136,3 +200,16 @@ def initial_values(design: Design, rows: int, seed: int) -> dict[str, Tensor]:
 def _make_encoder(design: Design) -> Encoder:
     cls = registry.find("encoders", design.encoder, outside=False)
     return cls(build(cls.Config, design.options, f"encoder {design.encoder}"), design.length)
+
+
+def _no_effect_yet(rows: int, width: int) -> nn.Embedding:
+    """A table of zeros: a model that reads more starts as the one that does not."""
+    table = nn.Embedding(rows, width, padding_idx=0)
+    nn.init.zeros_(table.weight)
+    return table
+
+
+def _make_longterm(design: Design, rows: int, table: str) -> LongTerm | None:
+    if design.longterm is None:
+        return None
+    return LongTerm(build(LongTerm.Config, design.longterm, "longterm"), rows, table)

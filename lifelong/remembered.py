@@ -1,6 +1,6 @@
 """An earlier task of a living model for strategies that change it: its network, its objective, its own training data."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import torch
@@ -9,8 +9,10 @@ from torch.func import functional_call
 
 from lifelong.cases import ItemRows
 from lifelong.continual.bank import Bank
+from lifelong.continual.parts.base import Part
 from lifelong.continual.past import Earlier, known_only
 from lifelong.continual.phase import Weights
+from lifelong.core.slot import Slot
 from lifelong.core.types import Batch, History
 from lifelong.growing import Member, make_objective, mount
 from lifelong.network import Design, TaskNet
@@ -43,7 +45,7 @@ class Remembered(Earlier):
 
     def forward(self, weights: Weights, history: History) -> Tensor:
         """Scores (B, C); items that the task does not know are left out of the histories."""
-        known = History(known_only(history.window_BL, self._known_V))
+        known = known_only(history, self._known_V)
         scores_BC: Tensor = functional_call(self.net, dict(weights), (_Answers, known))
         return scores_BC
 
@@ -57,10 +59,16 @@ class Remembered(Earlier):
         self._feed = self._feed or self._open_feed()
         return self._feed.epoch(number)
 
+    @property
+    def slots(self) -> Mapping[str, Slot]:
+        """Those of its network."""
+        return self.net.slots()
+
     def changed(self) -> Member:
         """The member with head and parts as they are after training."""
         trained = {name: p.detach().cpu().clone() for name, p in self.own.items()}
-        return replace(self.member, own={**self.member.own, **trained})
+        parts = {name: slot.part.spec() for name, slot in self.slots.items() if isinstance(slot.part, Part)}
+        return replace(self.member, own={**self.member.own, **trained}, parts=parts)
 
 
 class _Answers:
@@ -68,4 +76,4 @@ class _Answers:
 
     @staticmethod
     def loss(net: TaskNet, history: History) -> Tensor:
-        return net.scores(net.users(history))
+        return net.scores(net.users(history), net.seen(history))

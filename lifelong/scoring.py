@@ -6,6 +6,7 @@ from functools import cached_property
 import torch.nn.functional as F
 from torch import Tensor
 
+from lifelong.core.types import Seen
 from lifelong.heads.next_item import NextItem
 from lifelong.network import TaskNet
 
@@ -35,13 +36,13 @@ class CatalogueBlocks:
         """Catalogue index of each block's first item."""
         return list(range(0, len(self.linear[1]), self.size)) if self.linear else [0]
 
-    def of(self, users_BD: Tensor) -> Iterator[Tensor]:
+    def of(self, users_BD: Tensor, seen: Seen | None = None) -> Iterator[Tensor]:
         """The scores of all blocks; each tensor is the caller's own."""
-        return (self.block(users_BD, first) for first in self.starts())
+        return (self.block(users_BD, first, seen) for first in self.starts())
 
-    def block(self, users_BD: Tensor, first: int) -> Tensor:
+    def block(self, users_BD: Tensor, first: int, seen: Seen | None = None) -> Tensor:
         """Scores (B, c) of the block that begins at `first`."""
         if self.linear is None:
-            return self.net.scores(users_BD)
+            return self.net.scores(users_BD, seen)
         matrix_CD, bias_C = self.linear
         return F.linear(users_BD, matrix_CD[first : first + self.size], bias_C[first : first + self.size])

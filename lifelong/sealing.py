@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from lifelong.checkpoint import Loaded
+from lifelong.continual.past import closed_up
 from lifelong.core.fingerprint import changed_values, tensors_hash
+from lifelong.core.types import History
 from lifelong.growing import known_items, mount
 from lifelong.inference import Answering
 from lifelong.network import TaskNet
@@ -62,13 +64,29 @@ def probe_windows(rows_n: np.ndarray, length: int) -> Tensor:
     return torch.from_numpy(windows_PL)
 
 
+def probe_history(answering: Answering, windows_PL: Tensor) -> History:
+    """All that the model reads of the invented users, made of their windows alone: the past is the window over and over;
+    times, kinds and gaps follow from the items."""
+    net, past = answering.net, answering.past
+    again_PM = windows_PL.repeat(1, -(-past // windows_PL.shape[1])) if past else None
+    past_PS = None if again_PM is None else closed_up(again_PM, again_PM != 0)[0][:, -past:]
+    return History(
+        windows_PL,
+        past_PS,
+        None if past_PS is None else past_PS.cumsum(1) // PROBED_SCORES * 3600,
+        windows_PL % net.actions.num_embeddings if net.actions else None,
+        windows_PL % net.gaps.num_embeddings if net.gaps else None,
+    )
+
+
 def answers(answering: Answering, windows_PL: Tensor, request: int) -> dict[str, Tensor]:
-    """User vectors (P, D) and up to PROBED_SCORES scores of each, when asked in requests of so many users."""
+    """User vectors (P, user_width) and up to PROBED_SCORES scores of each, when asked in requests of so many users."""
     users, scores = [], []
     for part in windows_PL.split(request):
-        users_ND = answering.users(part)
-        users.append(users_ND)
-        scores += [s[:, _columns(s.shape[1])].clone() for s in answering.scores(users_ND)]
+        history = probe_history(answering, part)
+        read_ND = answering.users(history)
+        users.append(read_ND if answering.net.longterm is None else answering.represent(history))
+        scores += [s[:, _columns(s.shape[1])].clone() for s in answering.scores(read_ND, history)]
     return {"users": torch.cat(users), "scores": torch.cat(scores)}
 
 

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from lifelong.approximate import ApproximateIndex
+from lifelong.cases import action_index
 from lifelong.core.errors import DataError, UsageError
+from lifelong.core.types import History
 from lifelong.data.columns import Columns
 from lifelong.data.datasets.base import EventBatch
 from lifelong.data.events import read_events
-from lifelong.data.sequences import Points, Sequences
-from lifelong.evaluation import Seen
+from lifelong.data.sequences import Points, Sequences, readable_events
+from lifelong.evaluation import Removal
 from lifelong.growing import known_items
 from lifelong.inference import NOBODY, Excluded
 from lifelong.living import LivingModel
@@ -91,7 +93,7 @@ class Asked:
         """The columns of the answers."""
         ranked = [("user", pa.string()), ("rank", pa.int32())]
         if self.question.answer == "represent":
-            return pa.schema([("user", pa.string()), ("vector", pa.list_(pa.float32(), self.answering.net.width))])
+            return pa.schema([("user", pa.string()), ("vector", pa.list_(pa.float32(), self.answering.net.user_width))])
         if self.question.answer == "recommend":
             return pa.schema([*ranked, ("item", pa.string()), ("score", pa.float32())])
         return pa.schema([*ranked, ("class", pa.string()), ("probability", pa.float32())])
@@ -99,10 +101,7 @@ class Asked:
     def read(self, source: Any, format: str | None = None) -> Read:
         """The users of a table, frame or file: one row an event, or one row a user with lists. Raises DataError."""
         batches = list(read_events(source, self.question.columns, format=format))
-        users, offsets_U1, rows_E = self._by_user(batches)
-        kept_E = rows_E > 0
-        before_E1 = np.concatenate(([0], np.cumsum(kept_E, dtype=np.int64)))
-        sequences = Sequences(before_E1[offsets_U1], rows_E[kept_E])
+        users, sequences, events = self._by_user(batches)
         lost_U = sequences.lengths_U == 0
         answered_N = np.flatnonzero(~lost_U) if self.question.unknown == "skip" else np.arange(len(users))
         if lost_U.any() and self.question.unknown == "error":
@@ -113,8 +112,8 @@ class Asked:
         counts = {
             "rows_read": sum(b.rows_read for b in batches),
             "rows_dropped": sum(sum(b.dropped.values()) for b in batches),
-            "events": len(rows_E),
-            "events_unknown": int(len(rows_E) - kept_E.sum()),
+            "events": events,
+            "events_unknown": events - len(sequences.rows_E),
             "users": len(users),
             "users_answered": len(answered_N),
             "users_skipped": len(users) - len(answered_N),
@@ -128,43 +127,53 @@ class Asked:
         for first in range(0, len(read.answered_N), BLOCK):
             part_N = read.answered_N[first : first + BLOCK]
             points = Points(part_N, read.sequences.offsets_U1[part_N + 1], np.zeros(len(part_N), np.int64))
-            users_ND = self.answering.users(self.answering.windows(read.sequences, points))
-            yield make(read.users.take(pa.array(part_N)), users_ND, self._excluded(points, read.sequences))
+            history = self.answering.history(read.sequences, points)
+            yield make(read.users.take(pa.array(part_N)), history, self._excluded(points, read.sequences))
 
-    def _by_user(self, batches: list[EventBatch]) -> tuple[pa.Array, np.ndarray, np.ndarray]:
-        """User ids sorted, where each one's events begin (U + 1), and the item rows (E) int32, oldest first, 0 = unknown."""
-        events = pa.concat_tables([batch.table.select(["user", "time", "tie"]) for batch in batches])
+    def _by_user(self, batches: list[EventBatch]) -> tuple[pa.Array, Sequences, int]:
+        """User ids sorted, the events of each that the task knows, oldest first, and how many events there were."""
+        wanted = [c for c in ("user", "time", "tie", "channel") if c in batches[0].table.column_names]
+        events = pa.concat_tables([batch.table.select(wanted) for batch in batches])
         rows_E = np.concatenate([self.known.rows_of(batch.table["item"].combine_chunks()) for batch in batches])
         users = events["user"].combine_chunks().dictionary_encode()
         ids = users.dictionary.sort()
         place = pc.index_in(users.dictionary, value_set=ids).to_numpy(zero_copy_only=False)
         user_E = place[users.indices.to_numpy(zero_copy_only=False)]
-        order_E = np.lexsort((events["tie"].to_numpy(), events["time"].to_numpy(), user_E))
-        return ids, np.searchsorted(user_E[order_E], np.arange(len(ids) + 1)), rows_E[order_E]
+        times_E = events["time"].to_numpy()
+        order_E = np.lexsort((events["tie"].to_numpy(), times_E, user_E))
+        actions_E = _actions(events, self.model.design.actions)
+        sequences, _ = readable_events(
+            np.searchsorted(user_E[order_E], np.arange(len(ids) + 1)),
+            rows_E[order_E],
+            None if actions_E is None else actions_E[order_E],
+            times_E[order_E] if self.model.design.reads_times else None,
+            self.model.design.gaps,
+        )
+        return ids, sequences, len(rows_E)
 
     def _excluded(self, points: Points, sequences: Sequences) -> Excluded:
-        if self.repeats:
-            return NOBODY
-        seen = Seen(self._index_of_row, sequences)
-        return lambda first, last: seen.before(points.where(np.arange(first, last)))
+        return NOBODY if self.repeats else Removal(self._index_of_row, sequences).excluded(points)
 
     @cached_property
     def _index_of_row(self) -> np.ndarray:
         return self.known.catalogue_index(self.catalogue.to_pylist())
 
-    def _vectors(self, users: pa.Array, users_ND: Tensor, excluded: Excluded) -> pa.Table:
-        values = pa.FixedSizeListArray.from_arrays(pa.array(users_ND.numpy().ravel()), users_ND.shape[1])
+    def _vectors(self, users: pa.Array, history: History, excluded: Excluded) -> pa.Table:
+        users_NW = self.answering.represent(history)
+        values = pa.FixedSizeListArray.from_arrays(pa.array(users_NW.numpy().ravel()), users_NW.shape[1])
         return pa.table([users, values], schema=self.schema)
 
-    def _items(self, users: pa.Array, users_ND: Tensor, excluded: Excluded) -> pa.Table:
+    def _items(self, users: pa.Array, history: History, excluded: Excluded) -> pa.Table:
+        users_ND = self.answering.users(history)
         if self.question.index == "ann" and self.index is None:
             self.index = ApproximateIndex(self.answering, users_ND[:SAMPLE], self.question.k)
-        best = (self.index or self.answering).best(users_ND, self.question.k, excluded)
+        best = (self.index or self.answering).best(users_ND, self.question.k, excluded, history)
         values, index = (torch.cat(parts) for parts in zip(*best, strict=True))
         return self._ranked(users, values, index)
 
-    def _classes(self, users: pa.Array, users_ND: Tensor, excluded: Excluded) -> pa.Table:
-        parts = [top_k(scores.softmax(dim=1), scores.shape[1]) for scores in self.answering.scores(users_ND)]
+    def _classes(self, users: pa.Array, history: History, excluded: Excluded) -> pa.Table:
+        chunks = self.answering.scores(self.answering.users(history), history)
+        parts = [top_k(scores.softmax(dim=1), scores.shape[1]) for scores in chunks]
         values, index = (torch.cat(part) for part in zip(*parts, strict=True))
         return self._ranked(users, values, index)
 
@@ -179,6 +188,12 @@ class Asked:
             pa.array(values_NK.numpy()[kept_NK]),
         ]
         return pa.table(columns, schema=self.schema)
+
+
+def _actions(events: pa.Table, actions: list[str]) -> np.ndarray | None:
+    if "channel" not in events.column_names:
+        return None
+    return action_index(events["channel"].combine_chunks().cast(pa.string()), actions)
 
 
 def answer_batch(table: pa.Table, asked: Asked) -> pa.Table:

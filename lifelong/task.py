@@ -78,6 +78,15 @@ class Task:
     """Only in a model's first task: an encoder's name, or {name: …, option: …}."""
     length: int = 100
     """Only in a model's first task: how many of a user's latest events are read."""
+    past: int = 0
+    """Only in a model's first task: how many of a user's latest events are read beyond the window, by `longterm` and by heads
+    that look back."""
+    actions: list[str] = field(default_factory=list)
+    """Only in a model's first task: the kinds of event (`channel`) that the model tells apart, such as [view, cart, buy]."""
+    gaps: bool = False
+    """Only in a model's first task: whether the time since the event before is read."""
+    longterm: dict[str, Any] | None = None
+    """Only in a model's first task: options of a long-term path beside the encoder, such as {width: 64}; nothing for none."""
     fit: Fit = field(default_factory=Fit)
     """How to train."""
     metrics: list[str] | None = None
@@ -89,6 +98,10 @@ class Task:
         check_name(self.name)
         if not 2 <= self.length <= 10_000:
             raise ConfigError(f"task {self.name!r}: length is {self.length}, it must lie between 2 and 10000")
+        if not 0 <= self.past <= 10_000:
+            raise ConfigError(f"task {self.name!r}: past is {self.past}, it must lie between 0 and 10000")
+        if len(set(self.actions)) != len(self.actions) or len(self.actions) > 100:
+            raise ConfigError(f"task {self.name!r}: actions must be at most 100 different names, not {self.actions}")
         _, head, _ = registry.make_config("heads", self.head, "head")
         if head.answers == "classes" and not self.data.label:
             raise ConfigError(
@@ -102,6 +115,12 @@ class Task:
         for spec in self.metrics or head.metrics:
             parse(spec)
         return self
+
+    @property
+    def only_first(self) -> list[str]:
+        """The options set here that a model's first task alone may set."""
+        unset = Task(name=self.name, data=self.data, head=self.head)
+        return [o for o in ("encoder", "past", "actions", "gaps", "longterm") if getattr(self, o) != getattr(unset, o)]
 
     @property
     def measured_by(self) -> list[str]:

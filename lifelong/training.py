@@ -123,7 +123,7 @@ def _epoch(
     state.set_rate(job.fit.lr * phase.lr_scale * _rate(state.epoch, epochs))
     learner.train()
     if learner.penalty is not None:
-        learner.penalty.start(state.epoch)
+        learner.penalty.start(state.epoch, job.feed.batches_per_epoch())
     total, steps = torch.zeros((), device=learner.device), 0
     rows = _rows(learner)
     for batch in ahead(shares(job.feed.epoch(_mix(number, state.epoch)), job.group), learner.device):

@@ -1,8 +1,9 @@
 """Earlier tasks for strategies that change them: their losses, answers and training batches, under weights not yet written."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from lifelong.continual.bank import FREE, Bank, owned_by
 from lifelong.continual.phase import Weights
 from lifelong.continual.view import View
+from lifelong.core.slot import Slot
 from lifelong.core.types import Batch, History
 
 
@@ -38,6 +40,16 @@ class Earlier(nn.Module, ABC):
     @abstractmethod
     def batches(self, number: int) -> Iterator[Batch]:
         """One pass over its own training cases, shuffled; pass n is always the same."""
+
+    @property
+    def slots(self) -> Mapping[str, Slot]:
+        """Its own network's slots, by the names that Site.slots has."""
+        return {}
+
+    def sit(self, parts: Mapping[str, nn.Module | None]) -> None:
+        """Put parts into its slots; those that sit there when the last phase is over are stored with it, and are in `own`."""
+        for name, part in parts.items():
+            self.slots[name].part = part
 
 
 class Seen:
@@ -69,22 +81,32 @@ def take_users(batch: Batch, first: int, last: int) -> Batch:
     here_N = (batch.rows_N >= first) & (batch.rows_N < last)
     return replace(
         batch,
-        history=History(batch.history.window_BL[first:last]),
+        history=batch.history.users(slice(first, last)),
         rows_N=batch.rows_N[here_N] - first,
         positions_N=batch.positions_N[here_N],
         targets_N=batch.targets_N[here_N],
     )
 
 
-def known_only(window_BL: Tensor, known_V: Tensor) -> Tensor:
-    """The window without the items that are not known (bool per row of the table): later events close up, pads in front.
+def known_only(history: History, known_V: Tensor) -> History:
+    """The history without the items that are not known (bool per row of the table): later events close up, pads in front.
 
-    >>> known_only(torch.tensor([[4, 1, 9, 2]]), torch.tensor([False, True, True] + [False] * 7))
+    >>> known_only(History(torch.tensor([[4, 1, 9, 2]])), torch.tensor([False, True, True] + [False] * 7)).window_BL
     tensor([[0, 0, 1, 2]])
     """
-    kept_BL = known_V.to(window_BL.device)[window_BL] & (window_BL != 0)
+    kept_BL = known_V.to(history.window_BL.device)[history.window_BL]
+    window_BL, actions_BL, gaps_BL = closed_up(history.window_BL, kept_BL, history.actions_BL, history.gaps_BL)
+    past_BS, times_BS = history.past_BS, history.times_BS
+    if past_BS is not None:
+        past_BS, times_BS = closed_up(past_BS, known_V.to(past_BS.device)[past_BS], times_BS)
+    return History(window_BL, past_BS, times_BS, actions_BL, gaps_BL)
+
+
+def closed_up(rows_BL: Tensor, kept_BL: Tensor, *others_BL: Tensor | None) -> list[Any]:
+    """The rows without those that are not kept (bool), moved to the right, pads in front; and whatever goes with them."""
+    kept_BL = kept_BL & (rows_BL != 0)
     order_BL = kept_BL.int().argsort(dim=1, stable=True)
-    return torch.where(kept_BL, window_BL, 0).gather(1, order_BL)
+    return [None if v is None else torch.where(kept_BL, v, 0).gather(1, order_BL) for v in (rows_BL, *others_BL)]
 
 
 def _out_of_reach(bank: Bank, parent: View, view: View, name: str) -> Tensor | None:

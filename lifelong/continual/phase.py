@@ -24,8 +24,8 @@ class Penalty(nn.Module, ABC):
     def forward(self, weights: Weights, batch: Batch) -> Tensor:
         """A scalar of this step's trunk and batch, both on one device."""
 
-    def start(self, epoch: int) -> None:
-        """Called before the first batch of every epoch, counted from 0."""
+    def start(self, epoch: int, steps: int = 0) -> None:
+        """Called before the first batch of every epoch, counted from 0; it has about so many steps, 0 where nobody knows."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ class Rehearsal(Penalty):
         self.past, self.seen, self.draws, self.strength = nn.ModuleList(past), list(seen), list(draws), strength
         self.start(0)
 
-    def start(self, epoch: int) -> None:
+    def start(self, epoch: int, steps: int = 0) -> None:
         """Begin every task's batches for this epoch."""
         self._streams = [draw(epoch) for draw in self.draws]
 

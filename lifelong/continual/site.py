@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lifelong.continual.bank import FREE, Bank, owned_by, private_values
 from lifelong.continual.past import Earlier, Seen
-from lifelong.continual.view import ITEM_TABLE, View, render
+from lifelong.continual.view import View, grows, render
 from lifelong.core.errors import CapacityError, ConfigError
 
 Keep = Callable[[str], float]
@@ -58,7 +58,7 @@ class Site:
         for name in self.bank.prunable if root else self._free_names():
             self._claim(name, self.bank.owners[name] == FREE, start.get(name))
         if root:
-            for name in self.bank.tables - {ITEM_TABLE}:
+            for name in [n for n in self.bank.tables if not grows(n)]:
                 self._claim(name, self.bank.owners[name] == FREE, start[name])
         self._claim_rows()
         values = start if root else self.seen_by_parent()
@@ -67,6 +67,7 @@ class Site:
 
     def read_only(self) -> View:
         """See exactly what the parent sees (and own the rows of items that the task brings); nothing else is trained."""
+        self._need_bare_parent()
         self._need_parent("reads its parent's weights")
         if self.new_rows:
             self._need_shared_parent()
@@ -75,12 +76,17 @@ class Site:
 
     def copy(self) -> View:
         """A private copy of everything the parent sees, all of it trainable."""
+        self._need_bare_parent()
+        return self._copied()
+
+    def _copied(self) -> View:
         self._need_parent("starts from a copy of its parent")
         self._reserve_rows()
         view = self._view(alone=True)
         view.private = {name: value.clone() for name, value in self.seen_by_parent().items()}
-        table = view.private[ITEM_TABLE]
-        view.private[ITEM_TABLE] = torch.cat([table, self.initial(self.rows)[ITEM_TABLE][len(table) :]])
+        for name in self._growing():
+            table = view.private[name]
+            view.private[name] = torch.cat([table, self.initial(self.rows)[name][len(table) :]])
         return view
 
     def fresh(self) -> View:
@@ -90,10 +96,13 @@ class Site:
         view.private = {name: value.clone() for name, value in self.initial(self.rows).items()}
         return view
 
-    def share(self) -> View:
-        """The parent's own weights and norms, unprotected: what is trained goes back into them by write_back()."""
+    def share(self, *, past_parts: bool = False) -> View:
+        """The parent's own weights and norms, unprotected: what is trained goes back into them by write_back().
+
+        `past_parts`: also those of a parent with parts in its slots, which stay its own.
+        """
         self._need_shared_parent()
-        view = self.copy()
+        view = self._copied() if past_parts else self.copy()
         view.alone = False
         return view
 
@@ -187,28 +196,29 @@ class Site:
         self.claims[name] = free
 
     def _claim_rows(self) -> None:
-        """Rows of the bank's item table for the items that the task brings, random, and its to train."""
-        first = self._append_rows(self._new_rows())
+        """Rows of the bank's tables for the items that the task brings, random, and its to train."""
+        first = self._append_rows(zero=False)
         if self.rows > first:
-            self.claims[ITEM_TABLE] = torch.arange(self.rows) >= first
+            for name in self._growing():
+                self.claims[name] = torch.arange(self.rows) >= first
 
     def _reserve_rows(self) -> None:
-        """The same numbers of rows, zero in the bank: the task keeps its values in a private table."""
-        self._append_rows(torch.zeros_like(self._new_rows()))
+        """The same numbers of rows, zero in the bank: the task keeps its values in private tables."""
+        self._append_rows(zero=True)
 
-    def _new_rows(self) -> Tensor:
-        """Random rows for the items that the task brings; with the root's comes the padding row."""
-        if not self.new_rows:
-            return self.bank.values[ITEM_TABLE][:0]
-        return self.initial(self.rows)[ITEM_TABLE][self.rows - self.new_rows :]
-
-    def _append_rows(self, rows_nD: Tensor) -> int:
+    def _append_rows(self, *, zero: bool) -> int:
+        """Rows for the items that the task brings, with the root's the padding row; returns the first."""
         first = self.rows - self.new_rows
-        self.bank.append_rows(ITEM_TABLE, rows_nD, self.owner)
-        if self.parent is None:  # the padding row is the root's, too; nothing ever reaches it
-            self.bank.owners[ITEM_TABLE][0] = self.owner
-            return 0
-        return first
+        start = self.initial(self.rows) if self.new_rows else {}
+        for name in self._growing():
+            rows_nD = start[name][first:] if start else self.bank.values[name][:0]
+            self.bank.append_rows(name, torch.zeros_like(rows_nD) if zero else rows_nD, self.owner)
+            if self.parent is None:  # the padding row is the root's, too; nothing ever reaches it
+                self.bank.owners[name][0] = self.owner
+        return 0 if self.parent is None else first
+
+    def _growing(self) -> list[str]:
+        return sorted(name for name in self.bank.tables if grows(name))
 
     def _free_names(self) -> list[str]:
         return [name for name in self.bank.prunable if bool((self.bank.owners[name] == FREE).any())]
@@ -227,7 +237,6 @@ class Site:
             )
 
     def _need_parent(self, why: str) -> None:
-        self._need_bare_parent()
         if self.parent is None:
             raise ConfigError(f"a model's first task has no parent, and this strategy {why}: use conure or scratch")
 

@@ -62,8 +62,14 @@ def render(bank: Bank, view: View, names: Iterable[str]) -> dict[str, Tensor]:
 
 
 def _rows(bank: Bank, view: View, name: str) -> int:
-    return view.rows if name == ITEM_TABLE else len(bank.owners[name])
+    return view.rows if grows(name) else len(bank.owners[name])
 
 
 ITEM_TABLE = "items.weight"
-"""The one table that grows."""
+"""The table of item vectors."""
+
+
+def grows(name: str) -> bool:
+    """Whether a table has a row for every item, and so gets new ones with new items: the item table, and that of the
+    long-term path."""
+    return name.endswith(ITEM_TABLE)

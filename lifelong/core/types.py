@@ -2,39 +2,67 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Bag:
-    """Everything (or everything before a point in time) of each user as a weighted bag, in EmbeddingBag's layout.
+class Event(NamedTuple):
+    """One event of a history, for models that read more than the item: its kind, and when it was in unix seconds."""
 
-    items_M int64 rows of the item table, offsets_B int64 where each user begins, weights_M float32.
-    """
-
-    items_M: Tensor
-    offsets_B: Tensor
-    weights_M: Tensor
+    item: str
+    action: str | None = None
+    time: int | None = None
 
 
 @dataclass(frozen=True)
 class History:
-    """What an encoder is given of B users: the recent window as a sequence and, where asked for, the whole as a bag.
+    """What is read of B users: the recent window event by event and, where the model asks for it, a longer past.
 
-    window_BL int64 rows of the item table, oldest first, left-padded with 0. A window-only encoder ignores the bag.
+    window_BL int64 rows of the item table, oldest first, left-padded with 0. past_BS the same of the last S events, the
+    window's among them, and times_BS int64 their unix seconds. actions_BL int64 kind of each event (0 = unknown), gaps_BL int64
+    bucket of the time since the event before it (0 = none before it).
     """
 
     window_BL: Tensor
-    bag: Bag | None = None
+    past_BS: Tensor | None = None
+    times_BS: Tensor | None = None
+    actions_BL: Tensor | None = None
+    gaps_BL: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.window_BL)
 
     @property
     def valid_BL(self) -> Tensor:
         """Bool: True where there is an event."""
         return self.window_BL != 0
+
+    def users(self, which: slice | Tensor) -> "History":
+        """The history of some of the users."""
+        return moved(self, lambda tensor: tensor[which])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What lies before N points of B users: point n sees the columns below ends_N[n] of row users_N[n].
+
+    rows_BS int64 rows of the item table, oldest first, left-padded with 0; times_BS int64 unix seconds of the same events, None
+    where the model reads none; users_N, ends_N int64.
+    """
+
+    rows_BS: Tensor
+    times_BS: Tensor | None
+    users_N: Tensor
+    ends_N: Tensor
+
+    @property
+    def rows_NS(self) -> Tensor:
+        """Each point's own rows (N, S); 0 where it does not see."""
+        place_S = torch.arange(self.rows_BS.shape[1], device=self.rows_BS.device)
+        return self.rows_BS[self.users_N] * (place_S < self.ends_N[:, None])
 
 
 @dataclass(frozen=True)
@@ -77,11 +105,11 @@ class Batch:
         return len(self.targets_N)
 
     @property
-    def seen_NL(self) -> Tensor:
-        """Rows (N, L) int64 of the events up to each point; 0 elsewhere."""
-        window_NL = self.history.window_BL[self.rows_N]
-        place_L = torch.arange(window_NL.shape[1], device=window_NL.device)
-        return window_NL * (place_L <= self.positions_N[:, None])
+    def seen(self) -> Seen:
+        """What lies before each point: of the longer past where there is one, else of the window."""
+        rows_BS = self.history.window_BL if self.history.past_BS is None else self.history.past_BS
+        ends_N = self.positions_N + 1 + rows_BS.shape[1] - self.history.window_BL.shape[1]
+        return Seen(rows_BS, self.history.times_BS, self.rows_N, ends_N)
 
     def to(self, device: torch.device) -> "Batch":
         """On a device; from pinned memory the copy runs beside the computation."""

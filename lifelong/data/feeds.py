@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from lifelong.core.types import Batch, History
+from lifelong.core.types import Batch
 from lifelong.data.negatives import NegativeSampler
-from lifelong.data.sequences import Points, Sequences, gather_windows
+from lifelong.data.sequences import Points, Sequences, gather_history
 
 POOL = 50
 """So many batches of windows are sorted by length together."""
@@ -30,6 +30,8 @@ class EventFeed:
     batch_size: int
     seed: int
     negatives: NegativeSampler | None = None
+    past: int = 0
+    """How many events are read beside the window, up to its end."""
     _order: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,10 +80,11 @@ class EventFeed:
         within_N = np.arange(len(rows_N)) - np.repeat(np.cumsum(counts_B) - counts_B, counts_B)
         points_N = self._order[first_B[rows_N] + within_N]
         positions_N = self.points.ends_N[points_N] - 1 - ends_B[rows_N] + length
-        window_BL = gather_windows(self.sequences, starts_B, ends_B, length)
+        begins_B = self.sequences.begins(ends_B) if self.past else None
+        history = gather_history(self.sequences, starts_B, ends_B, length, self.past, begins_B)
         targets_N = self.points.targets_N[points_N]
         return Batch(
-            History(torch.from_numpy(window_BL)),
+            history,
             torch.from_numpy(rows_N),
             torch.from_numpy(positions_N),
             torch.from_numpy(targets_N),
@@ -102,6 +105,7 @@ class LabelFeed:
     batch_size: int
     seed: int
     windows_per_user: int = 2
+    past: int = 0
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of one pass over `windows_per_user` windows of each user."""
@@ -113,7 +117,7 @@ class LabelFeed:
         ends_N = random.integers(shortest_N, points.ends_N + 1)
         cropped = Points(points.users_N, ends_N, points.targets_N)
         yield from _last_position_batches(
-            self.sequences, cropped, self.length, self.batch_size, random.permutation(len(picked_N))
+            self.sequences, cropped, self.length, self.batch_size, random.permutation(len(picked_N)), self.past
         )
 
     def batches_per_epoch(self) -> int:
@@ -132,21 +136,21 @@ def _similar(windows_W: np.ndarray, lengths_W: np.ndarray, size: int, random: np
     return [batches[place] for place in random.permutation(len(batches))]
 
 
-def case_batches(sequences: Sequences, points: Points, length: int, batch_size: int) -> Iterator[Batch]:
+def case_batches(sequences: Sequences, points: Points, length: int, batch_size: int, past: int = 0) -> Iterator[Batch]:
     """Each point once, in order, its whole permitted history cut to the last `length` events, read at the last position."""
-    yield from _last_position_batches(sequences, points, length, batch_size, np.arange(len(points)))
+    yield from _last_position_batches(sequences, points, length, batch_size, np.arange(len(points)), past)
 
 
 def _last_position_batches(
-    sequences: Sequences, points: Points, length: int, batch_size: int, order: np.ndarray
+    sequences: Sequences, points: Points, length: int, batch_size: int, order: np.ndarray, past: int
 ) -> Iterator[Batch]:
     for first in range(0, len(order), batch_size):
         picked = order[first : first + batch_size]
         starts_B = sequences.offsets_U1[points.users_N[picked]]
-        window_BL = gather_windows(sequences, starts_B, points.ends_N[picked], length)
+        history = gather_history(sequences, starts_B, points.ends_N[picked], length, past)
         rows_N = torch.arange(len(picked))
         last_N = torch.full((len(picked),), length - 1)
-        yield Batch(History(torch.from_numpy(window_BL)), rows_N, last_N, torch.from_numpy(points.targets_N[picked]))
+        yield Batch(history, rows_N, last_N, torch.from_numpy(points.targets_N[picked]))
 
 
 def _last_end(points: Points, users_U: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from lifelong.core.types import Negatives, Outcome
+from lifelong.core.types import Negatives, Outcome, Seen
 
 
 class Head(nn.Module, ABC):
@@ -35,9 +35,14 @@ class Head(nn.Module, ABC):
         super().__init__()
         self.config = config
 
+    @property
+    def needs_seen(self) -> bool:
+        """Whether loss and scores must be told what lies before each point."""
+        return not self.repeats
+
     @abstractmethod
-    def scores(self, users_BD: Tensor, items: nn.Embedding) -> Tensor:
-        """Scores (B, C), float32; higher means more likely."""
+    def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
+        """Scores (B, C), float32; higher means more likely. seen: what lies before, where the head needs it."""
 
     @abstractmethod
     def loss(
@@ -46,11 +51,11 @@ class Head(nn.Module, ABC):
         targets_N: Tensor,
         items: nn.Embedding,
         negatives: Negatives | None,
-        seen_NS: Tensor | None = None,
+        seen: Seen | None = None,
     ) -> Tensor:
         """Mean loss (scalar) of N points with the right answers targets_N.
 
-        seen_NS: where the head says that nothing comes twice, the item rows that lie before each point, 0 = none.
+        seen: what lies before each point, where the head needs it.
         """
 
     @abstractmethod

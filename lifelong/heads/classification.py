@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.core.types import Classified, Negatives, Outcome
+from lifelong.core.types import Classified, Negatives, Outcome, Seen
 from lifelong.heads.base import Head
 
 
@@ -39,7 +39,7 @@ class Classification(Head):
         nn.init.normal_(self.output.weight, std=0.02)
         nn.init.zeros_(self.output.bias)
 
-    def scores(self, users_BD: Tensor, items: nn.Embedding) -> Tensor:
+    def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
         """Logits (B, C)."""
         return self.output(self.dropout(users_BD))
 
@@ -49,7 +49,7 @@ class Classification(Head):
         targets_N: Tensor,
         items: nn.Embedding,
         negatives: Negatives | None,
-        seen_NS: Tensor | None = None,
+        seen: Seen | None = None,
     ) -> Tensor:
         """Cross-entropy, mean over the points."""
         logits_NC = self.scores(users_ND, items)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.core.types import Negatives, Outcome, Ranked
+from lifelong.core.types import Negatives, Outcome, Ranked, Seen
 from lifelong.heads.base import Head
 from lifelong.heads.losses.softmax import sampled_loss, softmax_loss
 
@@ -73,7 +73,7 @@ class NextItem(Head):
         assert self.rows_C is not None
         return items(self.rows_C[index_N])
 
-    def scores(self, users_BD: Tensor, items: nn.Embedding) -> Tensor:
+    def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
         """Scores (B, C) of the whole catalogue."""
         return F.linear(users_BD, self.matrix(items), self.bias)
 
@@ -83,7 +83,7 @@ class NextItem(Head):
         targets_N: Tensor,
         items: nn.Embedding,
         negatives: Negatives | None,
-        seen_NS: Tensor | None = None,
+        seen: Seen | None = None,
     ) -> Tensor:
         """Softmax cross-entropy over the catalogue, or an estimate of it from the target and the shared negatives.
 
@@ -95,16 +95,17 @@ class NextItem(Head):
         (Khrylchenko et al., RecSys 2025; tests/heads/test_next_item.py).
         """
         if negatives is None:
-            return softmax_loss(users_ND, self.matrix(items), self.bias, targets_N, self._index(seen_NS))
+            return softmax_loss(users_ND, self.matrix(items), self.bias, targets_N, self._index(seen))
         right_N = (users_ND * self.vectors(targets_N, items)).sum(1) + self.bias[targets_N]
         shift_K = self.bias[negatives.index_K] - negatives.log_expected_K  # the target is always there: no correction
         wrong_KD = self.vectors(negatives.index_K, items)
         return sampled_loss(users_ND, wrong_KD, shift_K, right_N, (targets_N, negatives.index_K))
 
-    def _index(self, seen_NS: Tensor | None) -> Tensor | None:
-        """Catalogue indices of item rows, -1 where there is none."""
-        if seen_NS is None or self.index_V is None:
+    def _index(self, seen: Seen | None) -> Tensor | None:
+        """Catalogue indices (N, S) of what lies before each point, -1 where there is none."""
+        if seen is None or self.index_V is None or self.repeats:
             return None
+        seen_NS = seen.rows_NS
         outside_NS = seen_NS >= len(self.index_V)
         return self.index_V[seen_NS.masked_fill(outside_NS, 0)]
 

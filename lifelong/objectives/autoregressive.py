@@ -27,4 +27,4 @@ class Autoregressive(Objective):
                 "objective autoregressive needs a causal encoder: another one reads the answer off its input; use masked"
             )
         states_BLD = net.states(batch.history)
-        return net.answer_loss(states_BLD[batch.rows_N, batch.positions_N], batch)
+        return net.answer_loss(net.users_at(states_BLD, batch), batch)

@@ -54,4 +54,4 @@ class Masked(Objective):
             targets_N=batch.targets_N[asked_N],
         )
         states_BLD = net.states(batch.history, hidden_BL)
-        return net.answer_loss(states_BLD[asked.rows_N, asked.positions_N], asked)
+        return net.answer_loss(net.users_at(states_BLD, asked), asked)

@@ -20,4 +20,4 @@ class Supervised(Objective):
     def loss(self, net: Net, batch: Batch) -> Tensor:
         """The head's loss at every point of the batch."""
         states_BLD = net.states(batch.history)
-        return net.answer_loss(states_BLD[batch.rows_N, batch.positions_N], batch)
+        return net.answer_loss(net.users_at(states_BLD, batch), batch)

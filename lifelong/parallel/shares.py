@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from lifelong.core.types import Batch, History
+from lifelong.core.types import Batch
 from lifelong.parallel.group import Group
 
 
@@ -22,7 +22,7 @@ def share(batch: Batch, rank: int, world: int) -> Batch:
     step.
     """
     mine_N = batch.rows_N % world == rank
-    window_BL = batch.history.window_BL[rank::world]
+    history = batch.history.users(slice(rank, None, world))
     rows_N = batch.rows_N[mine_N] // world
     weight = world * len(rows_N) / len(mine_N)
     if not weight:
@@ -30,7 +30,7 @@ def share(batch: Batch, rank: int, world: int) -> Batch:
         rows_N = torch.zeros_like(batch.rows_N[:1])
     return replace(
         batch,
-        history=History(window_BL if len(window_BL) else batch.history.window_BL[:1]),
+        history=history if len(history) else batch.history.users(slice(0, 1)),
         rows_N=rows_N,
         positions_N=batch.positions_N[mine_N],
         targets_N=batch.targets_N[mine_N],

@@ -6,11 +6,10 @@ from typing import Any
 
 from lifelong.reports.element import Html, el, join
 from lifelong.reports.format import MISSING, count, duration, is_number
+from lifelong.reports.frame import facts, whole_page
 from lifelong.reports.sections import baselines, capacity, cards, curves, matrices, results
+from lifelong.reports.statistics import statistics
 from lifelong.reports.verdict import Look, Verdict, verdicts
-
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-STYLE = Path(__file__).with_name("style.css")
 
 
 def write_report(document: Mapping[str, Any], path: str | Path) -> None:
@@ -23,18 +22,9 @@ def page(document: Mapping[str, Any]) -> str:
 
     Whatever the document lacks is left out or shown as missing; every text of it is escaped.
     """
-    head = el(
-        "head",
-        Html('<meta charset="utf-8">'),
-        Html(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
-        Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Html('<meta name="color-scheme" content="light dark">'),
-        el("title", f"Forgetting report – {document.get('dataset') or 'lifelong'}"),
-        el("style", Html(STYLE.read_text(encoding="utf-8"))),
-    )
-    parts = (promise, cards, matrices, results, capacity, curves, baselines, how_it_was_run)
-    body = el("main", *(part(document) for part in parts))
-    return f'<!doctype html>\n<html lang="en">{head}{el("body", body)}</html>\n'
+    parts = (promise, cards, statistics, matrices, results, capacity, curves, baselines, how_it_was_run)
+    title = f"Forgetting report – {document.get('dataset') or 'lifelong'}"
+    return whole_page(title, *(part(document) for part in parts))
 
 
 def promise(document: Mapping[str, Any]) -> Html:
@@ -150,37 +140,24 @@ def how_it_was_run(document: Mapping[str, Any]) -> Html:
     rows = {
         "Command": el("code", document.get("command") or MISSING),
         "Data": document.get("dataset"),
-        "Seed": document.get("seed"),
+        "Seeds": ", ".join(str(seed) for seed in document.get("seeds") or [document.get("seed")]),
+        "Orders": join(*(el("div", " → ".join(order)) for order in document.get("orders") or [])) or None,
         "Machine": document.get("machine"),
         "Took": duration(60 * minutes) if is_number(minutes) else None,
         "Created": document.get("created"),
         "lifelong": document.get("lifelong"),
         "Notice": document.get("notice"),
     }
-    entries = (el("div", el("dt", k), el("dd", _plain(v))) for k, v in rows.items() if v not in (None, ""))
-    return el(
-        "section",
-        el("h2", "How it was run"),
-        el("dl", *entries, class_="facts"),
-        el("h2", "Words"),
-        _words(),
-        class_="about",
-    )
+    return el("section", el("h2", "How it was run"), facts(rows), el("h2", "Words"), facts(WORDS), class_="about")
 
 
-def _words() -> Html:
-    words = {
-        "Just learned, at the end": "the task's test value directly after it was learned, and after the last task.",
-        "Changed bits": "bits of the probe answers that differ between those two moments, over all earlier tasks.",
-        "Forgetting": "best earlier value minus final value, mean over all tasks but the last (Chaudhry et al. 2018).",
-        "Backward transfer": "final minus just-learned value, same mean (Lopez-Paz & Ranzato 2017). Below 0 is loss.",
-        "Forward gain": "just-learned value minus that of the same encoder trained on the task alone.",
-        "Interval": "95 % percentile bootstrap over test cases. It speaks of the sample of users, not of forgetting.",
-    }
-    return el("dl", *(el("div", el("dt", word), el("dd", text)) for word, text in words.items()), class_="facts")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{k}: {v}" for k, v in value.items())
-    return value
+WORDS = {
+    "Just learned, at the end": "the task's test value directly after it was learned, and after the last task.",
+    "Changed bits": "bits of the probe answers that differ between those two moments, over all earlier tasks.",
+    "Forgetting": "best earlier value minus final value, mean over all tasks but the last (Chaudhry et al. 2018).",
+    "Backward transfer": "final minus just-learned value, same mean (Lopez-Paz & Ranzato 2017). Below 0 is loss.",
+    "Forward gain": "just-learned value minus that of the same encoder trained on the task alone, as long as the longest.",
+    "Intransigence": "value when trained together with all tasks so far, minus just learned (Chaudhry et al. 2018).",
+    "Negative transfer": "the interval of a task's gain over training alone lies below zero as a whole.",
+    "Interval": "95 % percentile bootstrap over test cases. It speaks of the sample of users, not of forgetting.",
+}

@@ -16,7 +16,8 @@ from lifelong.reports.format import (
     score,
     size,
 )
-from lifelong.reports.verdict import Document, Verdict, cell, final, learned, verdicts
+from lifelong.reports.parts import minus, number, scrolling, scrolling_table
+from lifelong.reports.verdict import Document, Verdict, cell, final, learned, overall, runs_of, verdicts
 
 STATES = {
     "kept": "kept, bit for bit",
@@ -28,24 +29,25 @@ STATES = {
 
 
 def cards(document: Document) -> Html:
-    """One card a strategy: changed bits, forgetting, average."""
+    """One card a strategy: changed bits, forgetting, average; means where there were several orders or seeds."""
     strategies = document.get("strategies") or {}
-    found = (_card(v, strategies[v.name]) for v in verdicts(document))
-    return el("section", el("h2", "The strategies"), el("div", *found, class_="cards"))
+    found = (_card(v, overall(document, v.name)) for v in verdicts(document) if v.name in strategies)
+    runs = runs_of(document)
+    note = el("p", f"Means over {runs} runs, orders × seeds; changed probe values are those of all of them.")
+    return el("section", el("h2", "The strategies"), note if runs > 1 else None, el("div", *found, class_="cards"))
 
 
 def _card(verdict: Verdict, strategy: Mapping[str, Any]) -> Html:
     average = strategy.get("average")
-    gain = (strategy.get("forward_gain") or {}).get("value")
     rows = [
         ("Forgetting", change(strategy.get("forgetting")).lstrip("+")),
         ("Backward transfer", change(strategy.get("backward_transfer"))),
-        ("Forward gain", change(gain)),
+        ("Forward gain", change(strategy.get("forward_gain"))),
     ]
     rows += [(f"Average {name}", score(v)) for name, v in (average.items() if isinstance(average, Mapping) else ())]
     if is_number(average):
         rows.append(("Average", score(average)))
-    bits = strategy.get("changed_bits")
+    bits = verdict.probes.differ if verdict.probes.same is not None else strategy.get("changed_bits")
     return el(
         "article",
         el("h3", verdict.name),
@@ -56,7 +58,7 @@ def _card(verdict: Verdict, strategy: Mapping[str, Any]) -> Html:
             el("small", "probe value changed" if bits == 1 else "probe values changed"),
             class_="figure",
         ),
-        el("dl", *(el("div", el("dt", name), el("dd", _minus(value))) for name, value in rows)),
+        el("dl", *(el("div", el("dt", name), el("dd", minus(value))) for name, value in rows)),
         el("p", "isolates its tasks" if verdict.isolates else "shares weights between tasks", class_="quiet"),
         class_=f"card {verdict.state}",
     )
@@ -68,7 +70,7 @@ def matrices(document: Document) -> Html:
         el(
             "figure",
             el("figcaption", name),
-            _scroll(svg.heat_map(s.get("tasks") or [], s.get("matrix") or [], f"Accuracy matrix of {name}")),
+            scrolling(svg.heat_map(s.get("tasks") or [], s.get("matrix") or [], f"Accuracy matrix of {name}")),
         )
         for name, s in (document.get("strategies") or {}).items()
     ]
@@ -76,6 +78,8 @@ def matrices(document: Document) -> Html:
         "Read downwards: a column is one task's test value from the moment it was learned. The colour is the change "
         "since then, relative to the just-learned value, so tasks with different metrics can be compared."
     )
+    if runs_of(document) > 1:
+        text += " Shown is the first of all runs: the order as given, the first seed."
     steps = [("worse", f"fell by {percent(svg.FULL)} or more"), ("cell", "the same number"), ("better", "rose as much")]
     legend = (el("li", el("i", class_=f"swatch {name}"), text) for name, text in steps)
     return el(
@@ -99,7 +103,7 @@ def results(document: Document) -> Html:
         )
         for name, strategy in (document.get("strategies") or {}).items()
     ]
-    return el("section", el("h2", "Task by task"), _table(heads, bodies, words=2))
+    return el("section", el("h2", "Task by task"), scrolling_table(heads, bodies, words=2))
 
 
 def _result_rows(strategy: Mapping[str, Any]) -> Iterator[Html]:
@@ -111,14 +115,14 @@ def _result_rows(strategy: Mapping[str, Any]) -> Iterator[Html]:
             "tr",
             el("th", task, scope="row"),
             el("td", _entry(strategy.get("metric"), j) or MISSING),
-            _number(score(_entry(scratch, j))),
-            _number(score(first)),
-            _number(score(last)),
-            _number(change(moved), "" if not moved else "up" if moved > 0 else "down"),
-            _number(interval(cell(strategy, "low", -1, j), cell(strategy, "high", -1, j))),
-            _number(count(_entry(strategy.get("parameters"), j))),
-            _number(size(_entry(strategy.get("bytes"), j))),
-            _number(duration(_entry(strategy.get("seconds"), j))),
+            number(score(_entry(scratch, j))),
+            number(score(first)),
+            number(score(last)),
+            number(change(moved), "" if not moved else "up" if moved > 0 else "down"),
+            number(interval(cell(strategy, "low", -1, j), cell(strategy, "high", -1, j))),
+            number(count(_entry(strategy.get("parameters"), j))),
+            number(size(_entry(strategy.get("bytes"), j))),
+            number(duration(_entry(strategy.get("seconds"), j))),
         )
 
 
@@ -184,7 +188,7 @@ def baselines(document: Document) -> Html | None:
         "What counting alone reaches on the same cases. The best value of each metric is bold; bars are 95 % intervals."
     )
     heads = ("Method", "Metric", "Value", "Interval", "", "Cases")
-    return el("section", el("h2", "Against simple counting"), el("p", text), _table(heads, bodies, words=2))
+    return el("section", el("h2", "Against simple counting"), el("p", text), scrolling_table(heads, bodies, words=2))
 
 
 def _baseline_rows(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[Html]:
@@ -199,30 +203,12 @@ def _baseline_rows(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iter
                 "tr",
                 el("th", name, scope="row"),
                 el("td", metric),
-                _number(score(value), "best" if value == best else ""),
-                _number(interval(m.get("low"), m.get("high"))),
+                number(score(value), "best" if value == best else ""),
+                number(interval(m.get("low"), m.get("high"))),
                 el("td", svg.interval_bar(value, m.get("low"), m.get("high"), top), class_="bar"),
-                _number(count(m.get("n"))),
+                number(count(m.get("n"))),
                 class_="ours" if name == "model" else None,
             )
-
-
-def _table(heads: Sequence[str], bodies: Sequence[Html], words: int) -> Html:
-    """A table in a scrolling container of its own; all but the first `words` columns are numbers."""
-    row = (el("th", head, scope="col", class_="number" if i >= words else None) for i, head in enumerate(heads))
-    return _scroll(el("table", el("thead", el("tr", *row)), *bodies))
-
-
-def _scroll(content: Html) -> Html:
-    return el("div", content, class_="scroll", tabindex=0)  # tabindex: the keyboard can scroll it
-
-
-def _number(text: str, class_: str = "") -> Html:
-    return el("td", _minus(text), class_=f"number {class_}".strip())
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", "−")
 
 
 def _entry(values: Any, index: int) -> Any:

@@ -29,7 +29,7 @@ def heat_map(tasks: Sequence[str], matrix: Sequence[Sequence[Any]], label: str) 
         parts.extend(
             _cell(j, y, value, matrix[j][j] if j < len(matrix) else None, i == j) for j, value in enumerate(row)
         )
-    return _svg(width, height, label, *parts)
+    return picture(width, height, label, *parts)
 
 
 def _column_name(j: int, task: str) -> Html:
@@ -64,7 +64,7 @@ def capacity_bar(shares: Sequence[Mapping[str, Any]], label: str, width: int = 6
         title = el("title", f"{entry.get('task')}: {percent(entry['share'])}")
         parts.append(el("rect", title, x=x, y=0, width=max(0.0, w - 2), height=height, rx=3, class_=hue))
         x += w
-    return _svg(width, height, label, *parts, stretch=True)
+    return picture(width, height, label, *parts, stretch=True)
 
 
 def coloured(shares: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], str]]:
@@ -84,7 +84,7 @@ def curve(points: Sequence[Mapping[str, Any]], label: str, width: int = 236, hei
         best = valid.index(max(known))
         x, y = _points(valid, width, height)[best]
         parts.append(el("circle", el("title", f"best: {score(valid[best])}"), cx=x, cy=y, r=3.5, class_="best"))
-    return _svg(width, height, label, *parts, stretch=True)
+    return picture(width, height, label, *parts, stretch=True)
 
 
 def _line(values: Sequence[Any], class_: str, width: int, height: int) -> Html:
@@ -112,10 +112,10 @@ def interval_bar(value: Any, low: Any, high: Any, top: float, width: int = 150, 
     if x[0] is not None and x[2] is not None:
         parts.append(el("line", x1=x[0], x2=x[2], y1=middle, y2=middle, class_="span"))
     parts.append(el("circle", cx=x[1], cy=middle, r=4, class_="dot"))
-    return _svg(width, height, f"{score(value)}, {interval(low, high)}", *parts)
+    return picture(width, height, f"{score(value)}, {interval(low, high)}", *parts)
 
 
-def _svg(width: float, height: float, label: str, *parts: Html, stretch: bool = False) -> Html:
+def picture(width: float, height: float, label: str, *parts: Html, stretch: bool = False) -> Html:
     """The picture with its description for those who cannot see it. `stretch`: as wide as its place."""
     return el(
         "svg",

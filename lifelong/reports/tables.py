@@ -16,7 +16,7 @@ from rich.text import Text
 
 from lifelong.reports.format import change, clean, count, duration, interval, is_number, percent, score, size
 from lifelong.reports.sections import STATES
-from lifelong.reports.verdict import Verdict, cell, final, learned, verdicts
+from lifelong.reports.verdict import Verdict, cell, final, learned, overall, verdicts
 
 COLOURS = {"kept": "blue", "broken": "bold red", "moved": "yellow", "still": "yellow", "open": "yellow"}
 
@@ -48,17 +48,16 @@ def forgetting_table(document: Mapping[str, Any]) -> Group:
 
 
 def _summary(document: Mapping[str, Any]) -> Table:
-    table = _table("strategy", "earlier tasks", "values changed", "forgetting", "backward", "forward", words=2)
+    table = open_table("strategy", "earlier tasks", "values changed", "forgetting", "backward", "forward", words=2)
     for verdict in verdicts(document):
-        strategy = document["strategies"][verdict.name]
-        gain = (strategy.get("forward_gain") or {}).get("value")
+        strategy = overall(document, verdict.name)
         table.add_row(
             Text(clean(verdict.name)),
             _state(verdict),
-            count(strategy.get("changed_bits")),
+            count(verdict.probes.differ if verdict.probes.same is not None else strategy.get("changed_bits")),
             change(strategy.get("forgetting")).lstrip("+"),
             change(strategy.get("backward_transfer")),
-            change(gain),
+            change(strategy.get("forward_gain")),
         )
     return table
 
@@ -81,7 +80,7 @@ class Matrix:
 
     def block(self, columns: range) -> Table:
         """The table of some of the tasks."""
-        table = _table("after learning", *(str(j + 1) for j in columns), words=1)
+        table = open_table("after learning", *(str(j + 1) for j in columns), words=1)
         for i, task in enumerate(self.strategy["tasks"]):
             values = (cell(self.strategy, "matrix", i, j) for j in columns)
             table.add_row(Text(f"{i + 1} {clean(task)}"), *(score(v) if is_number(v) else "" for v in values))
@@ -104,7 +103,7 @@ def inspect_table(description: Mapping[str, Any]) -> Group:
     """
     head = f"{clean(description.get('model', ''))}, version {description.get('version')}"
     head += f": {clean(description.get('encoder', ''))}, {count(description.get('parameters'))} parameters"
-    table = _table("task", "parent", "strategy", "owns", "", "sees", "size", "trained", words=4)
+    table = open_table("task", "parent", "strategy", "owns", "", "sees", "size", "trained", words=4)
     for task in description.get("tasks") or []:
         table.add_row(
             Text(clean(task.get("name", ""))),
@@ -131,7 +130,7 @@ def evaluation_table(results: Mapping[str, Mapping[str, Mapping[str, Mapping[str
 
     A row is "model" or the name of a baseline, as in the `baselines` of a forgetting document.
     """
-    table = _table("task", "method", "metric", "value", "95 % interval", "cases", words=3)
+    table = open_table("task", "method", "metric", "value", "95 % interval", "cases", words=3)
     for task, methods in results.items():
         label = clean(task)
         for metric in dict.fromkeys(m for measures in methods.values() for m in measures):
@@ -155,7 +154,7 @@ def _measured(method: str, metric: str, m: Mapping[str, Any]) -> Sequence[Text]:
     return [Text(text, style=style) for text in cells]
 
 
-def _table(*heads: str, words: int) -> Table:
+def open_table(*heads: str, words: int) -> Table:
     """An open table; all but the first `words` columns are numbers, set to the right and never broken."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
     for i, head in enumerate(heads):

@@ -1,6 +1,6 @@
 """What a forgetting document shows: three looks at every earlier task, and what follows from them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,13 +43,51 @@ class Verdict:
 
 
 def verdicts(document: Document) -> list[Verdict]:
-    """One verdict a strategy, in the document's order."""
-    return [verdict(name, strategy) for name, strategy in (document.get("strategies") or {}).items()]
+    """One verdict a strategy, in the document's order, over all of its runs."""
+    strategies = document.get("strategies") or {}
+    return [verdict(name, strategy, runs(document, name)) for name, strategy in strategies.items()]
 
 
-def verdict(name: str, strategy: Mapping[str, Any]) -> Verdict:
-    """The three looks at one strategy of the document."""
-    return Verdict(name, bool(strategy.get("isolates")), _fingerprints(strategy), _probes(strategy), _matrix(strategy))
+def verdict(name: str, strategy: Mapping[str, Any], runs: Sequence[Mapping[str, Any]] = ()) -> Verdict:
+    """The three looks at one strategy of the document; probes and matrix over all `runs` where there are any."""
+    runs = runs or [strategy]
+    probes, matrix = _together([_probes(run) for run in runs]), _together([_matrix(run) for run in runs])
+    return Verdict(name, bool(strategy.get("isolates")), _fingerprints(strategy), probes, matrix)
+
+
+def runs(document: Document, name: str) -> list[Mapping[str, Any]]:
+    """Every order and seed of a strategy, in short; the first one is what `strategies` holds in full."""
+    return [run for run in document.get("runs") or [] if run.get("strategy") == name]
+
+
+def runs_of(document: Document) -> int:
+    """How many runs there were: orders × seeds."""
+    return len(document.get("orders") or [0]) * len(document.get("seeds") or [0])
+
+
+def overall(document: Document, name: str) -> dict[str, Any]:
+    """A strategy's measures as plain numbers: the means of its statistics, or what its only run gave."""
+    strategy = (document.get("strategies") or {}).get(name) or {}
+    measures = ((document.get("statistics") or {}).get("strategies") or {}).get(name) or {}
+    means = {key: found["mean"] for key, found in measures.items() if isinstance(found, Mapping) and "mean" in found}
+    found = {key: _number_of(strategy.get(key)) for key in ("forgetting", "backward_transfer", *BESIDE)}
+    average = {key.removeprefix("average "): mean for key, mean in means.items() if key.startswith("average ")}
+    return {**strategy, **found, **means, "average": average or strategy.get("average")}
+
+
+BESIDE = ("forward_gain", "intransigence")
+"""Measures that compare with another strategy: {value, per_task, …} in the document."""
+
+
+def _number_of(measure: Any) -> Any:
+    return measure.get("value") if isinstance(measure, Mapping) else measure
+
+
+def _together(looks: Sequence[Look]) -> Look:
+    """Several runs looked at in one way: same where all are, open where one is."""
+    found = [look.same for look in looks]
+    same = False if False in found else None if None in found else True
+    return Look(same, sum(look.differ for look in looks), sum(look.compared for look in looks))
 
 
 def learned(strategy: Mapping[str, Any], task: int) -> Any:

@@ -1,4 +1,4 @@
-"""What every objective must keep: a finite loss that falls on a pattern, read at the points that the batch supervises.
+"""What every objective must keep: a finite loss that falls on a pattern, at the supervised points, and users that stay apart.
 
 The pattern is a checkerboard: users who go round in one of two rings of items, so the next item follows from the last.
 """
@@ -7,10 +7,13 @@ import torch
 
 from lifelong.core import registry
 from lifelong.core.config import plain
+from lifelong.core.errors import LifelongError
 from lifelong.core.types import Batch, History
+from lifelong.encoders.layers.dropout import Dropout
 from lifelong.heads.next_item import NextItem
 from lifelong.network import Design, TaskNet
 from lifelong.objectives.base import Objective
+from lifelong.objectives.siamese.collapse import LEAST_SPREAD, spread
 
 RING, LENGTH = 5, 8
 
@@ -22,7 +25,8 @@ def make(name: str) -> Objective:
 
 
 def checkerboard(objective: Objective) -> tuple[TaskNet, Batch]:
-    """A tiny net and a batch in which every event (points "events") or the last one ("users") is supervised by the next."""
+    """A tiny net and a batch in which the last event (points "users") or every one is supervised by the next. The objective is
+    equipped for it."""
     torch.manual_seed(0)
     encoder = "bert4rec" if objective.causal is False else "sasrec"
     cls = registry.find("encoders", encoder)
@@ -31,7 +35,8 @@ def checkerboard(objective: Objective) -> tuple[TaskNet, Batch]:
     net.head = NextItem(NextItem.Config(), 16, [str(i) for i in range(2 * RING)], torch.arange(1, 2 * RING + 1))
     start_B, ring_B = torch.arange(20) % RING, torch.arange(20) % 2
     place_BL = (start_B[:, None] + torch.arange(LENGTH + 1)) % RING + RING * ring_B[:, None]
-    positions = torch.arange(LENGTH) if objective.points == "events" else torch.tensor([LENGTH - 1])
+    positions = torch.tensor([LENGTH - 1]) if objective.points == "users" else torch.arange(LENGTH)
+    objective.equip(net.user_width)
     rows_N = torch.arange(20).repeat_interleave(len(positions))
     positions_N = positions.repeat(20)
     return net, Batch(History(place_BL[:, :-1] + 1), rows_N, positions_N, place_BL[rows_N, positions_N + 1])
@@ -40,18 +45,30 @@ def checkerboard(objective: Objective) -> tuple[TaskNet, Batch]:
 def check_learns(objective: Objective) -> None:
     """The loss is finite, falls in 100 steps, and its gradient reaches the item table."""
     net, batch = checkerboard(objective)
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
-    losses = []
-    for _ in range(100):
-        optimizer.zero_grad()
-        loss = net(objective, batch)
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
+    losses = _train(objective, net, batch, 100)
     assert all(torch.isfinite(torch.tensor(losses))), "a loss is not finite"
-    assert losses[-1] < 0.5 * losses[0], f"the loss does not fall: {losses[0]:.3f} to {losses[-1]:.3f}"
+    assert losses[-1] < min(0.5 * losses[0], losses[0] - 0.5), (
+        f"the loss does not fall: {losses[0]:.3f} to {losses[-1]:.3f}"
+    )
     assert net.items.weight.grad is not None, "the item table gets no gradient"
     assert net.items.weight.grad[1:].abs().sum() > 0, "the item table gets no gradient"
+
+
+def check_tells_users_apart(objective: Objective) -> None:
+    """Trained with dropout, it does not let the user vectors fall into one point, and does not find out by itself that
+    something has collapsed."""
+    net, batch = checkerboard(objective)
+    for module in net.modules():
+        if isinstance(module, Dropout):
+            module.p = 0.2
+    _train(objective, net, batch, 60)
+    try:
+        objective.end_epoch()
+    except LifelongError as error:
+        raise AssertionError(str(error)) from None
+    with torch.no_grad():
+        wide = float(spread(net.eval().vectors(net.states(batch.history), batch.history)))
+    assert wide >= LEAST_SPREAD, f"all users look the same: spread {wide:.4f}"
 
 
 def check_points(objective: Objective) -> None:
@@ -71,7 +88,20 @@ def _loss_of(objective: Objective, net: TaskNet, batch: Batch, times: int) -> fl
     return float(net(objective, only).detach())
 
 
-OBJECTIVE_CHECKS = (check_learns, check_points)
+def _train(objective: Objective, net: TaskNet, batch: Batch, steps: int) -> list[float]:
+    """The losses of so many steps on the same batch."""
+    optimizer = torch.optim.Adam([*net.parameters(), *objective.parameters()], lr=0.02)
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = net(objective, batch)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses
+
+
+OBJECTIVE_CHECKS = (check_learns, check_tells_users_apart, check_points)
 
 
 def check_objective(objective: Objective) -> None:

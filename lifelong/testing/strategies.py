@@ -21,6 +21,7 @@ from lifelong.continual.view import ITEM_TABLE, View, render
 from lifelong.core import registry
 from lifelong.core.config import plain
 from lifelong.core.fingerprint import tensors_hash
+from lifelong.core.slot import Slot
 from lifelong.core.types import Batch, History
 from lifelong.network import Design, TaskNet, initial_values
 
@@ -63,8 +64,9 @@ class World:
                 self.train(Overlay(site.bank, phase.view, site.claims, self.names), phase)
 
     def newest(self) -> View:
-        """The newest view on which another task can stand: what sits in a task's slots is no child's."""
-        return [view for view in self.views if not view.parts][-1]
+        """The newest view on which another task can stand: what sits in a task's slots is no child's. Where every view has
+        something there, the newest one."""
+        return [*self.views[-1:], *(view for view in self.views if not view.parts)][-1]
 
     def train(self, overlay: Overlay, phase: Phase) -> None:
         """Large steps, heavy weight decay, momentum, and a loss that pulls at every weight and every part."""
@@ -108,13 +110,19 @@ class Remembered(Earlier):
 
     @property
     def own(self) -> dict[str, nn.Parameter]:
-        """The head alone."""
-        return {f"head.{name}": parameter for name, parameter in self.head.named_parameters()}
+        """The head and what sits in the slots."""
+        parts = {name: p for name, p in self.net.named_parameters() if ".part." in name}
+        return {**{f"head.{name}": parameter for name, parameter in self.head.named_parameters()}, **parts}
+
+    @property
+    def slots(self) -> dict[str, Slot]:
+        """Those of its network."""
+        return self.net.slots()
 
     def forward(self, weights: Weights, history: History) -> Tensor:
         """Logits (B, CLASSES)."""
         known_V = torch.arange(int(history.window_BL.max()) + 1) < self.view.rows
-        known = History(known_only(history.window_BL, known_V))
+        known = known_only(history, known_V)
         return self.head(functional_call(self.net, dict(weights), (_states, known))[:, -1])
 
     def loss(self, weights: Weights, batch: Batch) -> Tensor:
@@ -198,6 +206,8 @@ def check_owners(strategy: Strategy) -> None:
 def check_start(strategy: Strategy) -> None:
     """Before its first step a child computes what its parent computes, bit for bit (strategies that read their parent)."""
     world = grown(strategy, 1)
+    if all(view.parts for view in world.views):  # nothing bare is left: then it is about the first that is added
+        world = grown(strategy, 0)
     parent = world.newest()
     child = world.grow(strategy, parent, train=False)
     if not child.alone or strategy.__module__.endswith("finetune"):

@@ -198,7 +198,7 @@ def test_users_are_taken_with_their_points():
 
 def test_what_is_not_known_closes_up():
     window = torch.tensor([[0, 5, 1, 7, 2], [0, 0, 0, 0, 9]])
-    assert known_only(window, torch.arange(10) < 3).tolist() == [[0, 0, 0, 1, 2], [0, 0, 0, 0, 0]]
+    assert known_only(History(window), torch.arange(10) < 3).window_BL.tolist() == [[0, 0, 0, 1, 2], [0, 0, 0, 0, 0]]
 
 
 def test_draws_depend_on_the_epoch_alone(learnt):

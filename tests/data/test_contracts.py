@@ -35,12 +35,20 @@ def own_files(folder):
 
 
 MADE = {
-    "complete_journey": lambda folder: [{}],
+    "complete_journey": lambda folder: [
+        {"ties": "mixed"}
+    ],  # the quick one; the order of the other has a test of its own
     "synthetic": lambda folder: [{"users": 60, "items": 40}, {"users": 3, "items": 12, "min_item_events": 2}],
     "files": lambda folder: [own_files(folder / "own")],
     "movielens": lambda folder: [
         {"path": str(make(folder / release)), "min_user_events": 1} for release, make in releases.RELEASES.items()
     ],
+    "movielens25m": lambda folder: [
+        {"path": str(releases.ml_25m(folder / "25m")), "min_user_events": 1, "history": history}
+        for folder, history in ((folder / "a", "before"), (folder / "b", "whole"))
+    ],
+    "tenrec": lambda folder: releases.tenrec(folder / "tenrec"),
+    "ttl": lambda folder: releases.ttl(folder / "ttl"),
 }
 """Data set -> the options of the sources that are tested."""
 

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from lifelong.data.feeds import EventFeed, LabelFeed, case_batches
 from lifelong.data.negatives import NegativeSampler
-from lifelong.data.sequences import Points, Sequences, event_points, from_rows, known_sequences
+from lifelong.data.sequences import Points, Sequences, event_points, gap_buckets, readable_events
+
+
+def from_rows(histories):
+    offsets = np.concatenate(([0], np.cumsum([len(h) for h in histories])))
+    return Sequences(offsets, np.concatenate(histories).astype(np.int32))
 
 
 def world(lengths, vocabulary=50, seed=0):
@@ -19,7 +24,7 @@ def world(lengths, vocabulary=50, seed=0):
 
 def every_event(lengths):
     offsets, items = world(lengths)
-    sequences, before = known_sequences(offsets, items, np.arange(1, 51))
+    sequences, before = readable_events(offsets, items + 1)
     points, _ = event_points(offsets, before, items, np.arange(50))
     return sequences, points.where(points.ends_N > sequences.offsets_U1[points.users_N])
 
@@ -50,7 +55,7 @@ def test_every_point_once_and_from_what_lies_before_it(lengths, length, batch_si
 def test_other_users_never_get_into_a_window():
     offsets, _ = world([5, 7, 3])
     items = np.repeat([0, 1, 2], [5, 7, 3]).astype(np.int32)
-    sequences, before = known_sequences(offsets, items, np.arange(1, 4))
+    sequences, before = readable_events(offsets, items + 1)
     points, _ = event_points(offsets, before, items, np.arange(3))
     for feed in (EventFeed(sequences, points.where(points.ends_N > offsets[points.users_N]), 4, 2, 0),):
         for batch in feed.epoch(0):
@@ -69,7 +74,7 @@ def test_an_epoch_is_the_same_again_and_epochs_differ():
 def test_unknown_items_are_as_if_they_were_not_there():
     offsets, items = np.array([0, 4, 6]), np.array([0, 9, 1, 9, 9, 9], np.int32)
     rows = np.where(np.arange(10) == 9, 0, np.arange(1, 11))
-    sequences, before = known_sequences(offsets, items, rows)
+    sequences, before = readable_events(offsets, rows[items])
     assert sequences.rows_E.tolist() == [1, 2]
     assert sequences.offsets_U1.tolist() == [0, 2, 2]
     assert before.tolist() == [0, 1, 1, 2, 2, 2, 2]
@@ -78,7 +83,7 @@ def test_unknown_items_are_as_if_they_were_not_there():
 def test_targets_of_another_domain_read_only_what_came_before():
     offsets, items = np.array([0, 5]), np.array([0, 7, 1, 7, 2], np.int32)  # 7 is the other domain
     readable = np.where(np.arange(8) < 3, np.arange(1, 9), 0)
-    sequences, before = known_sequences(offsets, items, readable)
+    sequences, before = readable_events(offsets, readable[items])
     points, events = event_points(offsets, before, items, np.where(np.arange(8) == 7, 0, -1))
     assert points.ends_N.tolist() == [1, 2]
     assert events.tolist() == [1, 3]
@@ -103,6 +108,46 @@ def test_cases_keep_their_order_and_read_the_latest_events():
     batch = next(case_batches(sequences, points, 2, 10))
     assert batch.history.window_BL.tolist() == [[2, 3], [0, 0], [0, 4]]
     assert batch.targets_N.tolist() == [7, 8, 9]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=8), st.integers(2, 9), st.integers(1, 40))
+def test_each_point_sees_its_own_past_and_nothing_after_it(lengths, length, past):
+    offsets, items = world(lengths)
+    times = np.arange(len(items)) * 10
+    sequences, before = readable_events(offsets, items + 1, times_E=times)
+    points, _ = event_points(offsets, before, items, np.arange(50))
+    points = points.where(points.ends_N > sequences.offsets_U1[points.users_N])
+    expected = sorted(
+        (sequences.rows_E[max(sequences.offsets_U1[u], e - past) : e].tolist()[-3:], int(t))
+        for u, e, t in zip(points.users_N, points.ends_N, points.targets_N, strict=True)
+    )
+    found = []
+    for batch in EventFeed(sequences, points, length, 3, seed=3, past=past).epoch(0):
+        seen = batch.seen
+        assert seen.rows_BS.shape == seen.times_BS.shape == (len(batch.history), past)
+        for row, target in zip(seen.rows_NS.numpy(), batch.targets_N, strict=True):
+            found.append((row[row > 0].tolist()[-3:], int(target)))
+    if past >= length + 2:  # the window is within the past
+        assert sorted(found) == expected
+
+
+def test_gaps_by_hand():
+    assert gap_buckets(np.array([0, 3, 4, 4]), np.array([10, 10, 13, 99])).tolist() == [0, 1, 3, 0]
+    assert gap_buckets(np.array([0, 2]), np.array([0, 2**40])).tolist() == [0, 30]
+    assert gap_buckets(np.array([0, 0]), np.array([], np.int64)).tolist() == []
+
+
+def test_gaps_and_kinds_stay_with_their_events():
+    rows, times = np.array([3, 0, 4, 5]), np.array([0, 50, 100, 101])
+    sequences, _ = readable_events(np.array([0, 4]), rows, np.array([1, 2, 2, 0], np.int8), times, gaps=True)
+    points = Points(np.zeros(1, int), np.array([3]), np.zeros(1, int))
+    history = next(case_batches(sequences, points, 5, 1, past=7)).history
+    assert history.window_BL.tolist() == [[0, 0, 3, 4, 5]]
+    assert history.actions_BL.tolist() == [[0, 0, 1, 2, 0]]
+    assert history.gaps_BL.tolist() == [[0, 0, 0, 7, 2]]  # 100 seconds since the last event that is read
+    assert history.past_BS.tolist() == [[0, 0, 0, 0, 3, 4, 5]]
+    assert history.times_BS.tolist() == [[0, 0, 0, 0, 0, 100, 101]]
 
 
 def test_negatives_come_as_often_as_they_say():

@@ -1,14 +1,16 @@
 """MovieLens in the formats as downloaded: the same four ratings, worked by hand; and the real 100k where it is given."""
 
+import hashlib
 import os
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import releases
 
 from lifelong.core.errors import DataError
 from lifelong.data.datasets.movielens import VARIABLE, Movielens
-from lifelong.data.mixing import mixed
+from lifelong.data.mixing import tied
 from lifelong.data.prepare import prepare
 
 
@@ -31,8 +33,8 @@ def test_ratings_by_hand(folder, release, tmp_path):
     assert prepared.users["id"].to_pylist() == ["1", "2"]
     assert prepared.items["id"].to_pylist() == ["10", "20", "30"]
     assert prepared.times_E.tolist() == [90, 100, 100, 50]
-    tie = mixed(np.array([1, 1]), np.array([10, 20]))
-    assert prepared.items_E.tolist() == [2, *np.argsort(tie).tolist(), 0]
+    ties = [int.from_bytes(hashlib.blake2b(pair, digest_size=8).digest(), "little") for pair in (b"1|10", b"1|20")]
+    assert prepared.items_E.tolist() == [2, *np.argsort(ties).tolist(), 0]
     stars = {"10": "5", "20": "3", "30": "4"}
     items = [prepared.items["id"].to_pylist()[i] for i in prepared.items_E]
     channels = [prepared.channels[c] for c in prepared.channel_E]
@@ -124,3 +126,30 @@ def test_the_real_100k(tmp_path):
     same = (np.diff(prepared.times_E) == 0) & (np.diff(np.repeat(np.arange(943), np.diff(prepared.offsets_U1))) == 0)
     assert same.sum() > 10_000
     assert abs((np.diff(item_V[prepared.items_E]) > 0)[same].mean() - 0.5) < 0.02
+
+
+ORDER = "ef308ff023cccfc1fb3d6b1962ac07a5a4d11b7d4605c9e0ed1fd98fb5eb9906"
+"""SHA-256 of "user film" of every rating, users sorted as text, in the order that published splits have: equal times by
+blake2b of "user|film", 8 bytes, little endian."""
+
+
+@pytest.mark.skipif(not os.path.isfile(os.path.join(REAL, "u.data")), reason=f"{VARIABLE} names no folder of ml-100k")
+@pytest.mark.parametrize("ties", ["blake2b", "mixed"])
+def test_the_real_100k_lies_in_the_published_order(tmp_path, ties):
+    prepared = prepare(Movielens(Movielens.Config(path=REAL, ties=ties)), tmp_path)
+    assert (order_hash(prepared) == ORDER) == (ties == "blake2b"), "another hash of ties is another order"
+
+
+def order_hash(prepared):
+    users, films = (np.array(table["id"].to_pylist()) for table in (prepared.users, prepared.items))
+    user_E = np.repeat(users, np.diff(prepared.offsets_U1))
+    lines = "\n".join(" ".join(pair) for pair in zip(user_E, films[prepared.items_E], strict=True))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_ties_of_numbers_and_of_the_same_numbers_as_text():
+    numbers, text = pa.array([1, 22]), pa.array(["1", "22"])
+    for ties in ("blake2b", "mixed"):
+        assert tied(ties, numbers, numbers).tolist() == tied(ties, text, text).tolist()
+        assert tied(ties, numbers, numbers).dtype == np.uint64
+    assert tied("blake2b", pa.array([196]), pa.array([242])).tolist() == [15870482648685848195]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifelong.data.splits import TEST, TRAIN, UNUSED, VALID, Split, event_parts, time_cuts, user_parts
+from lifelong.data.splits import TEST, TRAIN, UNUSED, VALID, Split, _hash, event_parts, time_cuts, user_parts
 
 NOBODY = np.zeros(100, bool)
 
@@ -66,3 +66,38 @@ def test_shares_and_salt():
 def test_shares_out_of_range_are_refused():
     with pytest.raises(ValueError, match="test is"):
         Split(test=0.7)
+
+
+IDS = ["", "a", "a" * 40, "7", "007", "zoë", "靴", "u0000001", "-3", "123456789012345678901", " x "]
+HASHES = [
+    *(0x643D536FCDA11B1E, 0xF18B1EF15CA789D5, 0xB5987511426285, 0xCACB0F3AC1494D94, 0x66116F1872344772),
+    *(0xFC152975D24981D2, 0x450E2E71B33CA052, 0x6F8F6C875E62818A, 0x2A6642443F6E571B, 0x873D7E4D960AD7AB),
+    0x15D4993C51A6D95A,
+]
+
+
+def test_the_hash_of_an_id_is_for_ever():
+    """Users must not change sides with a release."""
+    assert _hash(pa.array(IDS), "lifelong").tolist() == HASHES
+    assert _hash(pa.array(["a"]), "ü").tolist() == [0x512B9EF1626E39D4]
+
+
+def test_however_the_ids_lie():
+    pieces = pa.chunked_array([pa.array(IDS)[2:5], pa.array([], pa.string()), IDS[5:]])
+    assert _hash(pieces, "lifelong").tolist() == HASHES[2:]
+    assert _hash(pa.array(IDS, pa.large_string())[3:], "lifelong").tolist() == HASHES[3:]
+    assert _hash(pa.array([], pa.string()), "lifelong").tolist() == []
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8), max_size=9))
+def test_the_hash_is_fnv_and_splitmix(ids):
+    """Written out, byte by byte."""
+    found = _hash(pa.array(ids, pa.string()), "s").tolist()
+    for text, hashed in zip(ids, found, strict=True):
+        value = 0xCBF29CE484222325
+        for byte in b"s\0" + text.encode():
+            value = (value ^ byte) * 0x100000001B3 % 2**64
+        value = (value + 0x9E3779B97F4A7C15) % 2**64
+        value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        value = (value ^ value >> 27) * 0x94D049BB133111EB % 2**64
+        assert hashed == value ^ value >> 31

@@ -92,7 +92,7 @@ def test_a_head_of_its_own_scoring_is_asked_for_all_at_once():
     """The planted fault: taking matrix and bias of a head that scores otherwise."""
 
     class Halved(NextItem):
-        def scores(self, users_BD, items):
+        def scores(self, users_BD, items, seen=None):
             return super().scores(users_BD, items) / 2
 
     made = answering(block=64)

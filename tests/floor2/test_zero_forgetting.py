@@ -98,7 +98,8 @@ def test_a_product_in_place_of_a_choice_is_caught(tmp_path, cache, monkeypatch):
 
 
 def test_answers_without_a_fixed_chunk_are_caught(tmp_path, cache, monkeypatch):
-    monkeypatch.setattr(Answering, "_chunks", lambda self, rows: iter([(rows, len(rows))]))
+    monkeypatch.setattr(Answering, "_filled", lambda self, rows: rows)
+    monkeypatch.setattr(Answering, "_in_chunks", lambda self, answer, history, width: answer(history))
     monkeypatch.setattr(committing, "check_candidate", lambda *a: {})
     first = worlds.first(encoder={"name": "sasrec", "width": 64, "blocks": 1})
     model = LivingModel.pretrain(tmp_path / "model", first, cache=cache)

@@ -30,7 +30,21 @@ class Frozen(Autoregressive):
         return net.head.loss(vectors, batch.targets_N, frozen, None)
 
 
-@pytest.mark.parametrize(("broken", "check"), [(Summed, contract.check_points), (Frozen, contract.check_learns)])
+class Pulled(Autoregressive):
+    """Wants all users to look the same."""
+
+    def loss(self, net, batch):
+        return net.vectors(net.states(batch.history), batch.history).var(dim=0).sum()
+
+
+BROKEN = [
+    (Summed, contract.check_points),
+    (Frozen, contract.check_learns),
+    (Pulled, contract.check_tells_users_apart),
+]
+
+
+@pytest.mark.parametrize(("broken", "check"), BROKEN)
 def test_a_broken_objective_is_caught(broken, check):
     with pytest.raises(AssertionError):
         check(broken(broken.Config()))

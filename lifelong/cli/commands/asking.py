@@ -1,7 +1,7 @@
 """represent, recommend, predict: answers for the users of an event file, or for one history."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from lifelong.reports.format import count
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lifelong.core.types import Event
     from lifelong.living import LivingModel
 
 TITLE = "ask it"
@@ -22,7 +23,7 @@ BLOCK = 4096
 SHOWN = 20
 """Users shown on a terminal."""
 
-Histories = list[list[str]]
+Histories = Sequence[Sequence["str | Event"]]
 Answer = Callable[[Histories], "dict[str, pa.Array]"]
 """From histories to columns: name -> one value a user."""
 

@@ -16,6 +16,8 @@ def evaluate(options: argparse.Namespace, console: Console) -> int:
     from lifelong.living import LivingModel
     from lifelong.reports.tables import evaluation_table
 
+    if options.profile is not None:
+        return _profile(options, console)
     model = LivingModel.open(options.model, options.version)
     measured = model.evaluate(options.tasks or None, part=options.part, seed=options.seed, progress=console.progress)
     document = {
@@ -24,18 +26,38 @@ def evaluate(options: argparse.Namespace, console: Console) -> int:
     return console.show(document, evaluation_table({task: {"model": values} for task, values in document.items()}))
 
 
+def _profile(options: argparse.Namespace, console: Console) -> int:
+    """Judge tasks that predict a class of users beside honest baselines."""
+    from lifelong.living import LivingModel
+    from lifelong.profiling import Settings, profile
+    from lifelong.profiling.run import write
+    from lifelong.reports.profile_table import profile_table
+
+    names = ("folds", "repeats", "seed", "seen", "scratch", "category")
+    settings = Settings(**{name: getattr(options, name) for name in names})
+    model = LivingModel.open(options.model, options.version)
+    document = profile(model, [*options.tasks, *options.profile], settings, progress=console.progress)
+    if options.out:
+        write(document, options.out)
+    said = [f"report: {Path(options.out) / 'report.html'}"] if options.out else []
+    return console.show(document, profile_table(document), *said)
+
+
 def forgetting(options: argparse.Namespace, console: Console) -> int:
     """Learn the same tasks under several strategies and measure what each forgets."""
-    out = Path(options.out)
-    if (out / "forgetting.json").exists() and not options.force:
-        raise UsageError(f"{out}: holds a finished run; choose another folder, or start over with --force")
-    from lifelong.forgetting import run_forgetting
+    from lifelong.forgetting.run import covers, run_forgetting
     from lifelong.reports.tables import forgetting_table
 
+    out = Path(options.out)
+    strategies = [name.strip() for name in options.strategies.split(",") if name.strip()]
+    if covers(out, strategies, options.orders, options.seeds) and not options.force:
+        raise UsageError(f"{out}: holds a finished run; choose another folder, or start over with --force")
     document = run_forgetting(
         options.tasks,
-        [name.strip() for name in options.strategies.split(",") if name.strip()],
+        strategies,
         out,
+        orders=options.orders,
+        seeds=options.seeds,
         seed=options.seed,
         settings=options.settings,
         progress=console.progress,
@@ -56,8 +78,28 @@ COMMANDS = [
             argument("--part", choices=("test", "valid"), default="test", help="which cases: test (default) or valid"),
             argument("--version", type=int, metavar="N", help="an older version (default: the newest)"),
             argument(
-                "--seed", type=int, default=0, metavar="N", help="of the resampling behind the intervals (default: 0)"
+                "--seed",
+                type=int,
+                default=0,
+                metavar="N",
+                help="of folds and of resampling behind intervals (default: 0)",
             ),
+            argument(
+                "--profile",
+                nargs="*",
+                metavar="TASK",
+                help="judge classes of users over folds, beside honest baselines (default: all such tasks)",
+            ),
+            argument("--folds", type=int, default=5, metavar="N", help="of --profile: folds by user (default: 5)"),
+            argument("--repeats", type=int, default=3, metavar="N", help="of --profile: draws of folds (default: 3)"),
+            argument("--seen", action="store_true", help="of --profile: ask about users of the pretraining, too"),
+            argument(
+                "--scratch", action="store_true", help="of --profile: train from nothing in every fold, too; slow"
+            ),
+            argument(
+                "--category", metavar="FIELD", help="of --profile: the field of items that boosting gets shares of"
+            ),
+            argument("--out", metavar="DIR", help="of --profile: gets report.html and profile.json"),
         ],
     ),
     Command(
@@ -77,6 +119,14 @@ COMMANDS = [
             argument(
                 "--out", required=True, metavar="DIR", help="gets report.html, forgetting.json, .csv and the models"
             ),
+            argument(
+                "--orders",
+                type=int,
+                default=1,
+                metavar="N",
+                help="orders of the tasks after the first: the one given and seeded others (default: 1)",
+            ),
+            argument("--seeds", type=int, default=1, metavar="N", help="how many seeds, from --seed on (default: 1)"),
             argument("--force", action="store_true", help="start over where the folder holds a run"),
             SETTINGS,
             SEED,

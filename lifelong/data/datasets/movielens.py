@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from lifelong.core.errors import DataError
 from lifelong.data.columns import Columns
-from lifelong.data.datasets.base import EventBatch, Source
+from lifelong.data.datasets.base import CodedBatch, EventBatch, Source
 from lifelong.data.events import read_events, read_table
 from lifelong.data.filehash import file_identity
 from lifelong.data.formats.base import explained
-from lifelong.data.mixing import mixed
+from lifelong.data.mixing import Ties, tied
 
 VARIABLE = "LIFELONG_MOVIELENS"
 FILES = {
@@ -69,7 +69,10 @@ class Movielens(Source):
         """Leave out ratings below."""
         min_user_events: int = 5
         """Leave out users with fewer ratings."""
+        ties: Ties = "blake2b"
+        """The hash of (user, film) that orders ratings of the same second."""
 
+    variable = VARIABLE
     notice = (
         "MovieLens (GroupLens Research, University of Minnesota; Harper and Konstan, ACM TiiS 5(4), 2015): for research "
         "under the licence of GroupLens, not to be redistributed without permission."
@@ -129,11 +132,11 @@ class Movielens(Source):
 
     def _layout(self) -> tuple[str, list[Path]]:
         """Which of the layouts the folder has, and its files. Raises DataError where it has none."""
-        path = self.options.path or os.environ.get(VARIABLE)
+        path = self.options.path or os.environ.get(self.variable)
         if not path:
             raise DataError(
-                "movielens: where is the folder? Download it from grouplens.org/datasets/movielens and write "
-                f"data: {{dataset: {{name: movielens, path: …}}}}, or set {VARIABLE}"
+                f"{self.name}: where is the folder? Download it from grouplens.org/datasets/movielens and write "
+                f"data: {{dataset: {{name: {self.name}, path: …}}}}, or set {self.variable}"
             )
         for layout, (ratings, films, *users) in FILES.items():
             files = [Path(path) / name for name in (ratings, films, *users)]
@@ -147,21 +150,26 @@ class Movielens(Source):
         table = batch.table
         try:
             stars = table["channel"].cast(pa.float64()).to_numpy()
-            ids = [table[c].combine_chunks().cast(pa.int64()).to_numpy() for c in ("user", "item")]
+            tie = tied(self.options.ties, *(table[c].combine_chunks().cast(pa.int64()) for c in ("user", "item")))
         except pa.ArrowInvalid as error:
             raise DataError(f"{path}: {error}; ids and ratings of MovieLens are numbers") from None
         wrong = stars[~((stars >= 0.5) & (stars <= 5))]  # not a number is neither
         if len(wrong):
             raise DataError(f"{path}: a rating of {wrong[0]:g}; ratings of MovieLens lie between 0.5 and 5")
         names = pa.array([str(n) for n in range(6)])
-        table = table.set_column(table.column_names.index("tie"), "tie", pa.array(mixed(*ids)))
+        table = table.set_column(table.column_names.index("tie"), "tie", pa.array(tie))
         stars_index = pa.array(np.floor(stars).astype(np.int64))
         table = table.set_column(table.column_names.index("channel"), "channel", names.take(stars_index))
+        table = self._placed(table, stars)
         if self.options.min_rating is None:
-            return EventBatch(table, batch.rows_read, batch.dropped)
+            return CodedBatch(table, batch.rows_read, batch.dropped)
         kept = table.filter(pa.array(stars >= self.options.min_rating))
         low = {f"rated below {self.options.min_rating:g}": len(table) - len(kept)}
-        return EventBatch(kept, batch.rows_read, {**batch.dropped, **low})
+        return CodedBatch(kept, batch.rows_read, {**batch.dropped, **low})
+
+    def _placed(self, table: pa.Table, stars_N: np.ndarray) -> pa.Table:
+        """The events as they are; a data set made of this one may give them other items and times."""
+        return table
 
 
 COLONS = ["user", "_1", "item", "_2", "channel", "_3", "time"]

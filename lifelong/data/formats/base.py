@@ -121,6 +121,21 @@ def explained(path: Path | str, format: str) -> Iterator[None]:
         raise DataError(f"{path}: cannot be read as {format}: {_first_line(error)}") from None
 
 
+def pieces(path: Path, format: str, size: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """A text file in pieces of whole lines, without BOM; about `size` bytes each. Raises DataError for a longer line."""
+    with explained(path, format), Stream(path) as stream:
+        rest = stream.read(size).removeprefix(codecs.BOM_UTF8)
+        while data := stream.read(size):
+            whole, newline, tail = (rest + data).rpartition(b"\n")
+            if newline:
+                yield whole + newline
+            rest = tail
+            if len(rest) > BLOCK_BYTES:
+                raise DataError(f"{path}: a line is longer than {BLOCK_BYTES} bytes")
+    if rest:
+        yield rest
+
+
 def first_line(path: Path, format: str) -> str:
     """The first line of a text file without BOM and line end. Raises DataError where it is empty or no UTF-8."""
     with explained(path, format), Stream(path) as stream:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.json
 
 from lifelong.core.errors import DataError
-from lifelong.data.formats.base import BLANK, BLOCK_BYTES, Bad, Block, Opened, Stream, explained, first_line
+from lifelong.data.formats.base import BLANK, Bad, Block, Opened, first_line, pieces
 
 UNUSABLE = "unusable line"
 SAID = {bool: "true or false", float: "a number with a fraction", dict: "an object", list: "a list"}
@@ -36,25 +36,10 @@ def opened(path: Path) -> Opened:
 def _blocks(path: Path, wanted: dict[str, str], first: dict[str, Any]) -> Iterator[Block]:
     schema = pa.schema([(name, _type(first[name])) for name in wanted.values()])
     row = 1
-    for text in _texts(path):
+    for text in pieces(path, "jsonl"):
         lines = text.count(b"\n") + (not text.endswith(b"\n"))
         yield _fast(text, lines, row, wanted, schema) or _slow(text, row, wanted, schema)
         row += lines
-
-
-def _texts(path: Path) -> Iterator[bytes]:
-    """The file in pieces of whole lines."""
-    with explained(path, "jsonl"), Stream(path) as stream:
-        rest = stream.read(BLOCK_BYTES).removeprefix(b"\xef\xbb\xbf")
-        while data := stream.read(BLOCK_BYTES):
-            whole, newline, tail = (rest + data).rpartition(b"\n")
-            if newline:
-                yield whole + newline
-            rest = tail
-            if len(rest) > BLOCK_BYTES:
-                raise DataError(f"{path}: a line is longer than {BLOCK_BYTES} bytes")
-    if rest:
-        yield rest
 
 
 def _fast(text: bytes, lines: int, row: int, wanted: dict[str, str], schema: pa.Schema) -> Block | None:

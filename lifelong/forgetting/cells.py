@@ -1,0 +1,223 @@
+"""The cells of a forgetting run: one order of the tasks and one seed each; all strategies start from the seed's base model."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from math import ceil
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lifelong.core.errors import UsageError
+from lifelong.core.progress import Progress, Silent
+from lifelong.core.types import Outcome
+from lifelong.evaluation import outcome_of
+from lifelong.forgetting.outcomes import keep
+from lifelong.growing import make_strategy
+from lifelong.living import LivingModel
+from lifelong.metrics.bootstrap import measure
+from lifelong.metrics.parse import parse
+from lifelong.task import Task
+from lifelong.verification import check_candidate
+
+ALONE, TOGETHER = "scratch", "joint"
+"""What forward gain and intransigence compare with: each task trained alone, and all so far at once."""
+DRAWS = 200
+"""Orders drawn for each one wanted, before there are said to be no more."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One order of the tasks and one seed; `base` is the seed's model of the first task, which all its cells start from."""
+
+    order: int
+    """Counted from 1, the order as given."""
+    seed: int
+    tasks: list[Task]
+    strategies: list[str]
+    folder: Path
+    base: Path
+
+    def outcome(self, strategy: str, task: str, moment: str) -> Path:
+        """Where the outcome of a task is kept: `learnt`, just after it was learnt, or `end`, after the last task."""
+        return self.folder / "outcomes" / strategy / f"{task}.{moment}.npz"
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a strategy did in a cell: a record a step, and the changed probe values of each earlier task at the end."""
+
+    steps: list[dict[str, Any]]
+    changed: dict[str, int]
+
+
+@dataclass
+class Apart(Silent):
+    """What a process of its own has to say, on stderr, a line at a time, with its name before it."""
+
+    name: str = field(default="")
+
+    def say(self, text: str) -> None:
+        """The line."""
+        print(f"{self.name}: {text}", file=sys.stderr, flush=True)
+
+
+def orders_of(tasks: Sequence[Task], count: int, seed: int) -> list[list[Task]]:
+    """The order as given, then seeded ones of the tasks behind the first, in which no task stands before its parent.
+
+    Raises UsageError where there are not so many.
+    """
+    found, random = [list(tasks)], np.random.default_rng(seed)
+    for _ in range(DRAWS * count):
+        if len(found) == count:
+            break
+        drawn = _drawn(tasks, random)
+        if drawn not in found:
+            found.append(drawn)
+    if len(found) < count:
+        raise UsageError(f"--orders {count}: these tasks can be learnt in {len(found)} orders only")
+    return found
+
+
+def _drawn(tasks: Sequence[Task], random: np.random.Generator) -> list[Task]:
+    order, left = [tasks[0]], list(tasks[1:])
+    while left:
+        names = {task.name for task in left}
+        ready = [task for task in left if task.parent not in names]
+        if not ready:
+            raise UsageError(f"the tasks {', '.join(sorted(names))} name each other as parents; no order can have that")
+        order.append(ready[int(random.integers(len(ready)))])
+        left.remove(order[-1])
+    return order
+
+
+def make_cells(
+    tasks: Sequence[Task], strategies: Sequence[str], out: Path, orders: int, seeds: Sequence[int]
+) -> list[Cell]:
+    """Every order with every seed; the first lies in `out` itself, the others in out/cells.
+
+    What a task reaches alone depends on no order, so `scratch` is left to the first one.
+    """
+    made = []
+    for number, order in enumerate(orders_of(tasks, orders, seeds[0]), 1):
+        names = [name for name in strategies if number == 1 or name != ALONE]
+        for seed in seeds:
+            folder, home = (_folder(out, n, seed, seeds[0]) for n in (number, 1))
+            made.append(Cell(number, seed, order, names, folder, home / "models" / "base"))
+    return made
+
+
+def _folder(out: Path, order: int, seed: int, first: int) -> Path:
+    return out if (order, seed) == (1, first) else out / "cells" / f"order-{order}-seed-{seed}"
+
+
+def learn_all(cells: Sequence[Cell], progress: Progress) -> list[dict[str, Learnt]]:
+    """What every strategy did in every cell. What was finished before is read, what was begun goes on."""
+    bases = list({cell.base: cell for cell in cells}.values())
+    _side_by_side(_base, [(cell,) for cell in bases], [f"seed {cell.seed}" for cell in bases], progress)
+    jobs = [(cell, name) for cell in cells for name in cell.strategies]
+    labels = [name if len(cells) == 1 else f"{name}, order {c.order}, seed {c.seed}" for c, name in jobs]
+    done = iter(_side_by_side(_under, jobs, labels, progress))
+    return [{name: next(done) for name in cell.strategies} for cell in cells]
+
+
+def _side_by_side(work: Any, jobs: Sequence[tuple[Any, ...]], labels: Sequence[str], progress: Progress) -> list[Any]:
+    """work(progress, *job) of every job, one process for each that the cores allow.
+
+    Threads of one process wait for each other at every operation; processes do not.
+    """
+    at_once = min(len(jobs), max(1, (os.cpu_count() or 1) // torch.get_num_threads()))
+    if at_once == 1:
+        return [work(progress, *job) for job in jobs]
+    with ProcessPoolExecutor(at_once, get_context("spawn"), torch.set_num_threads, (torch.get_num_threads(),)) as pool:
+        told = not isinstance(progress, Silent)
+        waiting = [
+            pool.submit(work, Apart(label) if told else Silent(), *job) for label, job in zip(labels, jobs, strict=True)
+        ]
+        return [done.result() for done in waiting]
+
+
+def _base(progress: Progress, cell: Cell) -> None:
+    """The model with the first task, trained once for a seed."""
+    progress.say(f"first task: {cell.tasks[0].name}")
+    if not (cell.base / "versions").exists() or not any((cell.base / "versions").iterdir()):
+        LivingModel.pretrain(cell.base, cell.tasks[0], seed=cell.seed, progress=progress)
+
+
+def _under(progress: Progress, cell: Cell, strategy: str) -> Learnt:
+    """One step record after each task, the first one included."""
+    path, kept = cell.folder / "models" / strategy, cell.folder / "steps" / f"{strategy}.json"
+    steps: list[dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else []
+    if not steps:
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(cell.base, path)
+    model = LivingModel.open(path)
+    for number in range(len(steps), len(cell.tasks)):
+        task = cell.tasks[number]
+        if number and task.name not in model.members:
+            progress.say(f"task {number + 1} of {len(cell.tasks)}: {task.name}")
+            model.add_task(under(cell, task, strategy), seed=cell.seed, allow_forgetting=True, progress=progress)
+        steps.append(_step(cell, strategy, model, number, progress))
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(json.dumps(steps))
+    return Learnt(steps, _changed_since_learnt(cell, path, steps))
+
+
+def under(cell: Cell, task: Task, strategy: str) -> Task:
+    """The task under a strategy; its own options stay where it is the one that the file names.
+
+    `scratch` may train for as many epochs as the longest of the others, which may retrain what they keep: gain over it is
+    not the gain of training longer.
+    """
+    own = task.strategy if isinstance(task.strategy, str) else task.strategy["name"]
+    made = task if own == strategy else replace(task, strategy=strategy)
+    if strategy != ALONE:
+        return made
+    others = (make_strategy(under(cell, task, name)).config for name in cell.strategies if name != ALONE)
+    longest = 1 + max((float(getattr(config, "retrain", 0.0)) for config in others), default=0.0)
+    return replace(made, fit=replace(task.fit, epochs=ceil(task.fit.epochs * longest)))
+
+
+def _step(cell: Cell, strategy: str, model: LivingModel, number: int, progress: Progress) -> dict[str, Any]:
+    """What is measured after a task: every task so far, on its test cases, and what the version says of it."""
+    task = cell.tasks[number]
+    measured = {}
+    for earlier, outcome in _outcomes(model, cell.tasks[: number + 1], progress):
+        measured[earlier.name] = {spec: vars(measure(parse(spec), outcome)) for spec in earlier.measured_by}
+        for moment, now in (("learnt", earlier is task), ("end", number == len(cell.tasks) - 1)):
+            if now:
+                keep(outcome, cell.outcome(strategy, earlier.name, moment))
+    inspected, body = model.inspect(), model.version.body if model.version else {}
+    record = model.members[task.name].record
+    return {
+        "measured": measured,
+        "entry": body["tasks"][task.name],
+        "changed": body["changed"] if number else {},
+        "free": inspected["free"],
+        "owned": {t["name"]: t["owned"] for t in inspected["tasks"]},
+        "fingerprints": {name: e["fingerprint"] for name, e in body["tasks"].items()},
+        "seconds": record["seconds"],
+        "trained": record["trained"],
+        "curve": record["curve"],
+    }
+
+
+def _outcomes(model: LivingModel, tasks: Sequence[Task], progress: Progress) -> Iterator[tuple[Task, Outcome]]:
+    for task in tasks:
+        cases = model.cases(task.name, progress)
+        yield task, outcome_of(model.answering(task.name), cases, cases.test)
+
+
+def _changed_since_learnt(cell: Cell, path: Path, steps: list[dict[str, Any]]) -> dict[str, int]:
+    """Earlier task -> how many of its probe values at the end are not the bits of when it was learnt; in a fresh process."""
+    model = LivingModel.open(path)
+    assert model.version is not None
+    learnt = {t.name: steps[i]["entry"] for i, t in enumerate(cell.tasks[:-1])}
+    return check_candidate(model.store, model.version.body, {"tasks": learnt})

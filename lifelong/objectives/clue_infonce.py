@@ -1,0 +1,21 @@
+"""Two views of a user must give vectors that agree, and differ from those of the batch's other users (CLUE with negatives)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lifelong.objectives.clue import Clue
+from lifelong.objectives.siamese.views import Views
+
+
+class ClueInfoNCE(Clue):
+    """CLUE's network without its predictor, under InfoNCE: the rival that the paper argues against, for two users may well be
+    alike. It cannot collapse, and where it is measured here it makes the better user vectors (tasks/*/universal.yaml)."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Clue.Config):
+        """Options of the objective."""
+
+        views: Views = "halves"
+        """How two views of a user differ; halves: each event is in one of them alone."""
+        negatives: Literal["none", "in_batch"] = "in_batch"
+        """The other users of the batch must look different."""

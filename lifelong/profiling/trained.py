@@ -1,0 +1,89 @@
+"""What the model itself says of people: its frozen user vectors, and its network trained in a fold as its tasks are."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from lifelong.cases import Cases
+from lifelong.continual.view import ITEM_TABLE
+from lifelong.core.compute import Compute
+from lifelong.core.errors import ConfigError
+from lifelong.core.progress import Progress, Silent
+from lifelong.core.types import Classified
+from lifelong.data.sequences import Points
+from lifelong.evaluation import outcome_of
+from lifelong.growing import Growth, known_items, make_strategy, mount
+from lifelong.inference import Answering
+from lifelong.living import LivingModel
+from lifelong.profiling.features import Features
+from lifelong.profiling.methods import Method
+from lifelong.profiling.people import People
+from lifelong.resume import Resume
+from lifelong.task import Task
+
+
+def vectors_of(model: LivingModel, task: Task, people: People, source: str | None = None) -> np.ndarray:
+    """The user vectors (P, width) float32 of people by the task `source` of the model, the first one by default.
+
+    Of what happened before the label's cut; a user of whom `source` knows no item has the vector zero.
+    """
+    source = source or next(iter(model.members))
+    readable = replace(task, data=replace(task.data, inputs=None), parent=source)
+    cases = model._make_cases(readable, model.prepare(task), known_items(model.members, source), 0)
+    points = _joined(cases)
+    answering = model.answering(source)
+    found_ND = answering.represent(answering.history(cases.sequences, points)).numpy()
+    place_P = places(points.users_N, people.users_P)
+    return np.where(place_P[:, None] >= 0, found_ND[place_P], 0.0).astype(np.float32)
+
+
+def grown(model: LivingModel, task: Task, seed: int, progress: Progress) -> Method:
+    """The task taken in by its strategy on the training users of each fold, as `add_task` would, and never committed.
+
+    Its early stop looks at the fold's validation users. Raises ConfigError for a strategy that changes earlier tasks.
+    """
+    if not make_strategy(task).isolates:
+        raise ConfigError(f"task {task.name!r}: its strategy changes earlier tasks, and cannot be tried fold by fold")
+    cases, trained = cases_for(model, task), iter(range(10**6))
+
+    def method(features: Features) -> tuple[np.ndarray, str]:
+        progress.say(f"{task.name}: training, fold {next(trained) + 1}")
+        return _train(model, task, cases, features, seed)
+
+    return method
+
+
+def cases_for(model: LivingModel, task: Task) -> Cases:
+    """The cases of a task as if it were added now."""
+    parent = model._parent(task, model.members)
+    known = known_items(model.members, parent.name if parent else None)
+    return model._make_cases(task, model.prepare(task), known, len(model.bank.owners[ITEM_TABLE]))
+
+
+def _train(model: LivingModel, task: Task, cases: Cases, features: Features, seed: int) -> tuple[np.ndarray, str]:
+    people, fold = features.people, features.fold
+    points = _joined(cases)
+    train, valid, test = (
+        points.where(places(points.users_N, people.users_P[n])) for n in (fold.train_n, fold.valid_n, fold.test_n)
+    )
+    own = replace(cases, train=train, valid=valid, test=test)
+    owner = 1 + max(member.view.owner for member in model.members.values())
+    growth = Growth(model.design, model.bank, model._parent(task, model.members), owner, task, own, seed, Compute())
+    member = growth.run(Silent(), Resume(None))
+    answering = Answering(mount(model.design, growth.site.bank, member, own.known), model.design)
+    outcome = outcome_of(answering, own, own.test)
+    assert isinstance(outcome, Classified)
+    return np.asarray(outcome.probabilities_NC), f"{len(growth.curve)} epochs"
+
+
+def _joined(cases: Cases) -> Points:
+    parts = (cases.train, cases.valid, cases.test)
+    arrays = ([getattr(part, name) for part in parts] for name in ("users_N", "ends_N", "targets_N"))
+    return Points(*(np.concatenate(found) for found in arrays))
+
+
+def places(users_N: np.ndarray, wanted_n: np.ndarray) -> np.ndarray:
+    """Where each wanted user stands among users that occur once, int64; -1 for none."""
+    order = np.argsort(users_N, kind="stable")
+    place_n = np.searchsorted(users_N[order], wanted_n).clip(max=len(users_N) - 1)
+    return np.where(users_N[order[place_n]] == wanted_n, order[place_n], -1)

@@ -1,0 +1,125 @@
+"""The part of the page that says what to believe: intervals over seeds and users, negative transfer, costs."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lifelong.reports.element import Html, el, join
+from lifelong.reports.forest import forest
+from lifelong.reports.format import MISSING, change, count, duration, is_number, score, size
+from lifelong.reports.parts import number, scrolling_table
+from lifelong.reports.verdict import Document
+
+TITLES = {
+    "forgetting": ("Forgetting", "best earlier minus final; 0 is best"),
+    "backward_transfer": ("Backward transfer", "final minus just learned; below 0 is loss"),
+    "forward_gain": ("Forward gain", "just learned minus trained alone; above 0 is gain"),
+    "intransigence": ("Intransigence", "trained together minus just learned; below 0 is good"),
+}
+AVERAGE = "average "
+
+
+def statistics(document: Document) -> Html | None:
+    """Measures over orders and seeds, then every task: what it gained over training alone, and what it cost."""
+    found = document.get("statistics") or {}
+    strategies = found.get("strategies") or {}
+    if not strategies:
+        return None
+    figures = [
+        el("figure", el("figcaption", title, el("small", note)), el("div", picture, class_="scroll", tabindex=0))
+        for title, note, picture in _figures(strategies)
+    ]
+    return el(
+        "section",
+        el("h2", "What to believe"),
+        el("p", _how_many(document), " ", _about(document)),
+        el("div", *figures, class_="forests"),
+        _flagged(found),
+        _tasks(found),
+    )
+
+
+def _figures(strategies: Mapping[str, Any]) -> Iterator[tuple[str, str, Html]]:
+    """One forest a measure that any strategy has; those in which nothing moved at all are left out of none."""
+    names = list(dict.fromkeys(key for measures in strategies.values() for key in measures))
+    for name in names:
+        rows = {strategy: measures.get(name) for strategy, measures in strategies.items()}
+        if not any(isinstance(row, Mapping) and is_number(row.get("mean")) for row in rows.values()):
+            continue
+        title, note = TITLES.get(name, (f"Average {name.removeprefix(AVERAGE)}", "over the tasks, at the end"))
+        yield title, note, forest(rows, title, signed=not name.startswith(AVERAGE))
+
+
+def _how_many(document: Document) -> str:
+    orders, seeds = len(document.get("orders") or [0]), len(document.get("seeds") or [0])
+    if orders * seeds == 1:
+        return "One order and one seed."
+    return f"{orders} {'order' if orders == 1 else 'orders'} × {seeds} {'seed' if seeds == 1 else 'seeds'}."
+
+
+def _about(document: Document) -> str:
+    if len(document.get("seeds") or [0]) == 1:
+        return (
+            "Nothing is known of the chance of training; intervals of differences are over users alone. "
+            "Run it with --seeds 3 for more."
+        )
+    return (
+        "A dot is the mean, a tick one seed (its orders averaged), a bar the 95 % interval over seeds. "
+        "Differences of scores draw users, too, the same ones on both sides."
+    )
+
+
+def _flagged(found: Mapping[str, Any]) -> Html:
+    """Negative transfer, said aloud; also that there is none."""
+    tasks = found.get("tasks") or {}
+    harmed = [
+        f"{task} under {name}" for name, by in tasks.items() for task, t in by.items() if t.get("negative_transfer")
+    ]
+    known = [t for by in tasks.values() for t in by.values() if t.get("gain")]
+    if harmed:
+        text = f"Negative transfer: {', '.join(harmed)} ended clearly below the same network trained alone."
+    elif known:
+        text = f"No negative transfer: none of {len(known)} scores lies clearly below the same network trained alone."
+    else:
+        text = "Negative transfer was not looked for: run it with the strategy scratch beside the others."
+    return el("p", el("strong", text), class_=f"outcome {'broken' if harmed else 'kept' if known else 'open'}")
+
+
+def _tasks(found: Mapping[str, Any]) -> Html:
+    against = found.get("against")
+    heads = ["Task", "Just learned", "At the end", "Over alone", "Interval", f"At the end, minus {against}", "Interval"]
+    heads += ["Epochs", "Parameters", "Bytes", "Time"]
+    bodies = [
+        el(
+            "tbody",
+            el("tr", el("th", name, colspan=len(heads), scope="rowgroup"), class_="group"),
+            *(_row(task, t) for task, t in tasks.items()),
+        )
+        for name, tasks in (found.get("tasks") or {}).items()
+    ]
+    return scrolling_table(heads, bodies, words=1)
+
+
+def _row(task: str, t: Mapping[str, Any]) -> Html:
+    flag = el("span", "negative transfer", class_="flag") if t.get("negative_transfer") else None
+    return el(
+        "tr",
+        el("th", join(task, " ", flag) if flag else task, scope="row"),
+        number(score((t.get("just_learnt") or {}).get("mean"))),
+        number(score((t.get("at_the_end") or {}).get("mean"))),
+        *_difference(t.get("gain")),
+        *_difference(t.get("difference")),
+        number(f"{t['epochs']:.0f}" if is_number(t.get("epochs")) else MISSING),
+        number(count(t.get("parameters"))),
+        number(size(t.get("bytes"))),
+        number(duration(t.get("seconds"))),
+    )
+
+
+def _difference(found: Mapping[str, Any] | None) -> tuple[Html, Html]:
+    """A difference and its interval, coloured where the interval is clear of zero."""
+    if not found:
+        return number(MISSING), number(MISSING)
+    low, high = found.get("low"), found.get("high")
+    clear = is_number(low) and is_number(high) and (low > 0 or high < 0)
+    shade = ("up" if low > 0 else "down") if clear and is_number(low) else ""
+    return number(change(found.get("mean")), shade), number(f"{change(low)} to {change(high)}")

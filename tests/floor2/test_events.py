@@ -1,0 +1,140 @@
+"""What an event carries besides its item, and what lies beyond the window: read alike in training, asking and batches."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from lifelong import LivingModel
+from lifelong.core.errors import ConfigError, DataError
+from lifelong.core.types import Event
+from lifelong.data.columns import Columns
+from lifelong.encoders import longterm
+from lifelong.encoders.longterm import LongTerm, bag
+from lifelong.tables import Asked, Question, answer_batch
+
+ACTIONS = ["view", "cart", "buy"]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A file of 60 users whose bought items are their viewed ones, days apart."""
+    random = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("shop")
+    rows = [
+        (f"u{user}", f"i{random.integers(20)}", 1_600_000_000 + 90_000 * n + int(random.integers(5)), ACTIONS[n % 3])
+        for user in range(60)
+        for n in range(25)
+    ]
+    lines = [",".join(map(str, row)) for row in rows]
+    (folder / "events.csv").write_text("\n".join(["user,item,time,kind", *lines]) + "\n")
+    users = [f"u{user},{'ab'[user % 2]}" for user in range(60)]
+    (folder / "users.csv").write_text("\n".join(["user,letter", *users]) + "\n")
+    return folder
+
+
+def data(shop, **options):
+    files = {"events": str(shop / "events.csv"), "users": str(shop / "users.csv"), "columns": {"channel": "kind"}}
+    return {"dataset": {"name": "files", **files}, **options}
+
+
+def first(shop, **changes):
+    return {
+        "name": "next",
+        "encoder": {"name": "sasrec", "width": 16, "blocks": 1},
+        "length": 6,
+        "past": 15,
+        "actions": ACTIONS,
+        "gaps": True,
+        "longterm": {"width": 8},
+        "head": "next_item",
+        "data": data(shop),
+        "fit": {"epochs": 1, "batch_size": 32},
+        **changes,
+    }
+
+
+def letter(shop, **changes):
+    return {
+        "name": "letter",
+        "head": "classification",
+        "data": data(shop, label="letter", split="by_user"),
+        "fit": {"epochs": 1},
+        **changes,
+    }
+
+
+@pytest.fixture(scope="module")
+def model(shop, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("events")
+    made = LivingModel.pretrain(folder / "model", first(shop), cache=folder / "cache")
+    made.add_task(letter(shop))
+    made.add_task(letter(shop, name="again", strategy="finetune"))
+    made.add_task(letter(shop, name="wide", data=data(shop, label="letter", split="by_user", inputs=None)))
+    return made
+
+
+def history(n=9, kind="view", gap=3600):
+    return [Event(f"i{i % 20}", kind, 1_600_000_000 + gap * i) for i in range(n)]
+
+
+def test_earlier_tasks_keep_their_bits_with_everything_read(model):
+    assert model.last_addition.changed == {"next": 0, "letter": 0, "again": 0}
+    assert model.verify().ok
+    again = LivingModel.open(model.store.path, cache=model.cache)
+    asked = [history(), history(3)]
+    for task in model.members:
+        assert np.array_equal(model.represent(asked, task), again.represent(asked, task))
+
+
+def test_kind_gap_and_past_are_read(model):
+    usual = model.represent([history()], "next")
+    assert usual.shape == (1, 24)
+    assert not np.array_equal(usual, model.represent([history(kind="buy")], "next"))
+    assert not np.array_equal(usual, model.represent([history(gap=90_000)], "next"))
+    longer = [Event("i19", "view", 5), *history()]  # beyond the window of 6, within the past of 15
+    assert np.array_equal(usual[:, :16], model.represent([longer], "next")[:, :16])
+    assert not np.array_equal(usual[:, 16:], model.represent([longer], "next")[:, 16:])
+    too_long = [Event("i19", "view", 5)] + history(15)
+    assert np.array_equal(model.represent([history(15)], "next"), model.represent([too_long], "next"))
+
+
+def test_the_order_of_the_past_does_not_matter_to_the_long_term_path(model):
+    turned = [*history(9)[:3][::-1], *history(9)[3:]]
+    both = model.represent([history(9), turned], "next")
+    assert np.array_equal(both[0, 16:], both[1, 16:])
+
+
+def test_a_batch_of_tables_reads_the_same(model):
+    events = [(user, e.item, e.time, e.action) for user, n in (("x", 9), ("y", 4)) for e in history(n)]
+    table = pa.table(dict(zip(("user", "item", "time", "kind"), map(list, zip(*events, strict=True)), strict=True)))
+    question = Question(answer="represent", task="letter", columns=Columns(channel="kind", time_unit="seconds"))
+    answered = np.stack(answer_batch(table, Asked(model, question))["vector"].to_pylist()).astype(np.float32)
+    assert np.array_equal(answered, model.represent([history(9), history(4)], "letter"))
+
+
+def test_actions_that_the_data_do_not_have_are_refused(shop, tmp_path):
+    with pytest.raises(DataError, match="it has buy, cart, view"):
+        LivingModel.pretrain(tmp_path / "m", first(shop, actions=["like"]), cache=tmp_path / "cache")
+
+
+def test_only_the_first_task_says_what_is_read(shop, model):
+    with pytest.raises(ConfigError, match="past, gaps: chosen by a model's first task"):
+        model.add_task(letter(shop, name="late", past=3, gaps=True))
+
+
+def test_the_bag_by_hand():
+    rows, weights = bag(torch.tensor([[0, 7, 5, 7], [0, 0, 0, 0]]))
+    seven = 1 + np.log(2)
+    norm = np.hypot(1, seven)
+    assert weights[1].tolist() == [0, 0, 0, 0]
+    assert rows[0].tolist() == [0, 5, 7, 7]
+    assert weights[0].tolist() == pytest.approx([0, 1 / norm, seven / norm, 0])
+
+
+def test_a_long_term_path_that_knows_the_order_is_caught(monkeypatch):
+    path = LongTerm(LongTerm.Config(width=4), 9)
+    past = torch.tensor([[1, 2, 3, 4]])
+    assert torch.equal(path(past), path(past.flip(1)))
+    monkeypatch.setattr(longterm, "bag", lambda past_BS: (past_BS, torch.arange(4.0).expand(1, 4)))
+    assert not torch.equal(path(past), path(past.flip(1)))
