@@ -4,7 +4,7 @@ BIN := .venv/bin
 TASKS := tasks/complete_journey
 DEMO := $(TASKS)/next_product.yaml $(TASKS)/drug_gm.yaml $(TASKS)/kids.yaml $(TASKS)/age.yaml $(TASKS)/marital_status.yaml $(TASKS)/household_size.yaml
 
-.PHONY: demo test test-slow bench clean
+.PHONY: demo test test-slow bench results clean
 
 demo: .venv/installed-demo
 	$(BIN)/lifelong forgetting $(DEMO) --strategies conure,sequential --out runs/demo --force
@@ -20,6 +20,9 @@ test-slow: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+results: .venv/installed-dev
+	$(BIN)/python -m benchmarks.results $(ARGS)
 
 clean:
 	rm -rf .venv runs

@@ -19,7 +19,7 @@ import torch
 
 from benchmarks import common, protocol
 from lifelong import LivingModel
-from lifelong.answers import sequences_of
+from lifelong.answers import Event, sequences_of
 from lifelong.cases import Cases, make_cases
 from lifelong.core.config import override, read_yaml
 from lifelong.data.prepare import prepare
@@ -123,8 +123,12 @@ def _quality(model: LivingModel, task: Task) -> dict[str, Any]:
     order_I = np.array([cases.catalogue.index(str(item)) for item in range(1, data.item_count + 1)])
 
     def score(users_B: np.ndarray, histories: list[np.ndarray]) -> np.ndarray:
-        names = [[str(item) for item in history] for history in histories]
-        sequences = sequences_of(names, cases.known, model.design, "error", task.name)
+        begins_B = data.offsets_U1[users_B - 1]
+        events = [
+            [Event(str(item), None, int(time)) for item, time in zip(history, data.times_E[begin:], strict=False)]
+            for begin, history in zip(begins_B, histories, strict=True)
+        ]
+        sequences = sequences_of(events, cases.known, model.design, "error", task.name)
         history = answering.history(sequences, last_points(sequences))
         scores_BC = torch.cat(list(answering.scores(answering.users(history), history))).numpy()
         return np.concatenate([np.zeros((len(users_B), 1), np.float32), scores_BC[:, order_I]], axis=1)

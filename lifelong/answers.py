@@ -1,4 +1,4 @@
-"""Answers for histories of external ids: the best items with scores, or classes with probabilities; ids in, ids out."""
+"""Answers for histories of external ids: the best items, or classes, labels and numbers; ids in, ids out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +33,24 @@ class Prediction:
 
     label: str
     probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class LabelsPrediction:
+    """The labels of one user that are more probable than not, in the catalogue's order, and the probability of every label."""
+
+    labels: list[str]
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class NumberPrediction:
+    """The number predicted for one user, in the label's own units."""
+
+    value: float
+
+
+Predicted = Prediction | LabelsPrediction | NumberPrediction
 
 
 def sequences_of(histories: Histories, known: ItemRows, design: Design, unknown: str, task: str) -> Sequences:
@@ -72,12 +90,22 @@ def best_items(
     return found
 
 
-def most_probable(answering: Answering, history: History, classes: Sequence[str]) -> list[Prediction]:
-    """The class of each user with all probabilities; ties by the order of the classes."""
-    found: list[Prediction] = []
-    for scores_NC in answering.scores(answering.users(history), history):
-        probabilities_NC = scores_NC.softmax(dim=1)
-        best_N = top_k(probabilities_NC, 1)[1][:, 0].tolist()
-        for best, row in zip(best_N, probabilities_NC.tolist(), strict=True):
-            found.append(Prediction(classes[best], dict(zip(classes, row, strict=True))))
+def predictions(answering: Answering, history: History, catalogue: Sequence[str]) -> list[Predicted]:
+    """What the head says of each user: a class, the first of equally probable ones; labels; or a number."""
+    found: list[Predicted] = []
+    for said_NC in answering.said(answering.users(history), history):
+        rows = said_NC.tolist()
+        if answering.net.answers == "number":
+            found += [NumberPrediction(value) for (value,) in rows]
+        elif answering.net.answers == "labels":
+            found += [_labels(catalogue, row) for row in rows]
+        else:
+            best_N = top_k(said_NC, 1)[1][:, 0].tolist()
+            pairs = zip(best_N, rows, strict=True)
+            found += [Prediction(catalogue[best], dict(zip(catalogue, row, strict=True))) for best, row in pairs]
     return found
+
+
+def _labels(catalogue: Sequence[str], row: list[float]) -> LabelsPrediction:
+    said = dict(zip(catalogue, row, strict=True))
+    return LabelsPrediction([name for name, probability in said.items() if probability >= 0.5], said)

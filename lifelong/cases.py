@@ -8,14 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lifelong.core import registry
 from lifelong.core.config import suggest
 from lifelong.core.errors import DataError
+from lifelong.data.derived import derived_labels, first_at
 from lifelong.data.prepare import Prepared
 from lifelong.data.sequences import Points, Sequences, event_points, readable_events, with_history
 from lifelong.data.splits import TEST, TRAIN, VALID, event_parts, user_parts
+from lifelong.targets import read_targets
 from lifelong.task import Task, Where
-
-NOT_A_LABEL = ("nan", "none", "null", "n/a", "<na>")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Cases:
 
     @property
     def counts_C(self) -> np.ndarray:
-        """How often each catalogue entry is a target in training, int64."""
+        """How often each catalogue entry is a target in training, int64; of items and classes."""
         return np.bincount(self.train.targets_N, minlength=len(self.catalogue))
 
     def rows_C(self) -> np.ndarray | None:
@@ -169,76 +170,61 @@ def _item_points(
     else:
         held_out_U = _held_out(prepared, task)
         parts_N = event_parts(split, points.users_N, np.asarray(prepared.times_E)[events_N], held_out_U)
-    catalogue = tuple(_ids(prepared.items).filter(pa.array(targets_V)).to_pylist())
+    answered_V = targets_V if task.answers == "items" else np.zeros_like(targets_V)
+    catalogue = tuple(_ids(prepared.items).filter(pa.array(answered_V)).to_pylist())
     return points, parts_N, catalogue, {"events of other items": len(prepared.items_E) - len(events_N)}
 
 
 def _label_points(
     task: Task, prepared: Prepared, sequences: Sequences, before_E1: np.ndarray
 ) -> tuple[Points, np.ndarray, tuple[str, ...], dict[str, int]]:
-    labels = _labels(task, prepared)
-    labelled_U = labels.is_valid().to_numpy(zero_copy_only=False)
+    columns = _label_columns(task, prepared)
+    labelled_U = np.all([c.is_valid().to_numpy(zero_copy_only=False) for c in columns.values()], axis=0)
     ends_U = _ends(task, prepared, sequences, before_E1)
     read_U = ends_U > sequences.offsets_U1[:-1]
     parts_U = user_parts(prepared.users["id"], task.data.split)
     kept_U = labelled_U & read_U
-    classes = sorted(set(labels.filter(pa.array(kept_U & (parts_U == TRAIN))).to_pylist()))
-    targets_U = _class_index(task, labels, classes, kept_U)
-    points = Points(np.flatnonzero(kept_U), ends_U[kept_U], targets_U[kept_U])
+    _, head, options = registry.make_config("heads", task.head, "head", outside=False)
+    targets = read_targets(head.answers, options, columns, kept_U, parts_U == TRAIN, f"task {task.name!r}")
+    points = Points(np.flatnonzero(kept_U), ends_U[kept_U], targets.values_U[kept_U])
     left_out = {
         "users without the label": int((~labelled_U).sum()),
         "users without history": int((labelled_U & ~read_U).sum()),
     }
-    return points, parts_U[kept_U], tuple(classes), left_out
+    return points, parts_U[kept_U], targets.catalogue, left_out
 
 
-def _labels(task: Task, prepared: Prepared) -> pa.Array:
-    label = task.data.label or ""
-    columns = [c for c in prepared.users.column_names if c != "id"]
-    if label not in columns:
-        raise DataError(
-            f"task {task.name!r}: {prepared.name} has no label {label!r} of its users{suggest(label, columns)}"
-        )
+def _label_columns(task: Task, prepared: Prepared) -> dict[str, pa.Array]:
+    """Name -> text of every user, null where unknown, of each of the task's labels."""
     if task.data.split.name != "by_user":
         raise DataError(
             f"task {task.name!r}: a label of users needs data.split: by_user, so that no user is on both sides"
         )
-    labels = prepared.users[label].combine_chunks().cast(pa.string())
-    bad = sum(1 for v in labels.unique().to_pylist() if v is not None and v.strip().lower() in (*NOT_A_LABEL, ""))
-    if bad:
-        raise DataError(
-            f"task {task.name!r}: label {label!r} holds {_bad_label(labels)!r}; leave the cell empty where unknown"
-        )
-    return labels
-
-
-def _bad_label(labels: pa.Array) -> str:
-    return next(v for v in labels.unique().to_pylist() if v is not None and v.strip().lower() in (*NOT_A_LABEL, ""))
-
-
-def _class_index(task: Task, labels: pa.Array, classes: list[str], kept_U: np.ndarray) -> np.ndarray:
-    index = pc.index_in(labels, value_set=pa.array(classes, pa.string())).fill_null(-1).to_numpy(zero_copy_only=False)
-    unseen = labels.filter(pa.array(kept_U & (index < 0))).unique().to_pylist()
-    if unseen:
-        raise DataError(
-            f"task {task.name!r}: class {unseen[0]!r} of {task.data.label!r} never occurs among the training users; merge rare "
-            "classes in your file, or change data.split.salt"
-        )
-    if len(classes) < 2:
-        raise DataError(
-            f"task {task.name!r}: {task.data.label!r} has one class only ({classes}); there is nothing to learn"
-        )
-    return np.asarray(index, np.int64)
+    columns = [c for c in prepared.users.column_names if c != "id"]
+    found: dict[str, pa.Array] = {}
+    for name, derived in task.data.labels.items():
+        if derived is not None:
+            found[name] = derived_labels(derived, prepared)
+            continue
+        if name not in columns:
+            raise DataError(
+                f"task {task.name!r}: {prepared.name} has no label {name!r} of its users{suggest(name, columns)}"
+            )
+        found[name] = prepared.users[name].combine_chunks().cast(pa.string())
+    return found
 
 
 def _ends(task: Task, prepared: Prepared, sequences: Sequences, before_E1: np.ndarray) -> np.ndarray:
     """Where each user's readable history ends (absolute, exclusive): at the label's cut, else at its last event."""
-    cut = prepared.label_cuts.get(task.data.label or "")
+    cuts = {derived.seconds if derived else prepared.label_cuts.get(name) for name, derived in task.data.labels.items()}
+    if len(cuts) > 1:
+        raise DataError(
+            f"task {task.name!r}: its labels are cut at different moments; a history has one end, so make a task of each"
+        )
+    (cut,) = cuts
     if cut is None:
         return sequences.offsets_U1[1:]
-    earlier_E1 = np.concatenate(([0], np.cumsum(np.asarray(prepared.times_E) < cut)))
-    earlier_U = earlier_E1[prepared.offsets_U1[1:]] - earlier_E1[prepared.offsets_U1[:-1]]
-    return before_E1[prepared.offsets_U1[:-1] + earlier_U]  # events are in time order within a user
+    return before_E1[first_at(prepared.offsets_U1, prepared.times_E, cut)]
 
 
 def _held_out(prepared: Prepared, task: Task) -> np.ndarray:

@@ -39,7 +39,7 @@ def save_member(store: Store, bank: Bank, member: Member) -> dict[str, Any]:
     Files: weights (claims packed with their bit masks, rows, private, head and parts), task, catalogue, items, record.
     """
     files = {
-        "weights": store.put(pack(_weights(bank, member), {})),
+        "weights": store.put(pack(stored_tensors(bank, member), {})),
         "task": store.put(canonical_json(member.task.to_values())),
         "catalogue": store.put(canonical_json(list(member.catalogue))),
         "items": store.put(canonical_json(member.items.to_pylist())),
@@ -87,14 +87,17 @@ def read_tensors(store: Store, files: Files, role: str) -> dict[str, Tensor]:
     return unpack(store.get(_reference(files, role)), _where(files, role))
 
 
-def _weights(bank: Bank, member: Member) -> dict[str, Tensor]:
+def stored_tensors(bank: Bank, member: Member) -> dict[str, Tensor]:
+    """What the task's weights file holds: claims packed with their bit masks, rows, private tensors, head and parts."""
     owner, private = member.view.owner, member.view.private
     tensors = {f"private/{n}": v.contiguous() for n, v in private.items()} | {
         f"own/{n}": v for n, v in member.own.items()
     }
     for name, owners in bank.owners.items():
         mine = owners == owner
-        if not mine.any() or (grows(name) and name in private):
+        if grows(name) and not _whole_block(mine, member) and name not in private:
+            tensors[f"mask/{name}"] = torch.from_numpy(np.packbits(mine[: member.view.rows].numpy()))
+        elif not mine.any() or (grows(name) and name in private):
             continue
         if name in bank.tables:
             tensors[f"rows/{name}"] = bank.values[name][mine].contiguous()
@@ -102,6 +105,12 @@ def _weights(bank: Bank, member: Member) -> dict[str, Tensor]:
             tensors[f"claim/{name}"] = bank.values[name][mine].contiguous()
             tensors[f"mask/{name}"] = torch.from_numpy(np.packbits(mine.flatten().numpy()))
     return tensors
+
+
+def _whole_block(mine_V: Tensor, member: Member) -> bool:
+    """Whether a task owns exactly the rows of the items that it brought: none released, none of another's claimed."""
+    first = 0 if member.view.parent is None else member.first_row
+    return bool(mine_V[first : member.view.rows].all()) and int(mine_V.sum()) == member.view.rows - first
 
 
 def _unpack_into(store: Store, entry: dict[str, Any], bank: Bank, view: View, new_items: int) -> dict[str, Tensor]:
@@ -121,7 +130,11 @@ def _unpack_into(store: Store, entry: dict[str, Any], bank: Bank, view: View, ne
     for name in sorted(bank.tables):
         rows = by_kind["rows"].get(name)
         if grows(name):
-            _put_rows(bank, name, rows, view, entry["first_row"], new_items, where)
+            bits = by_kind["mask"].get(name)
+            _put_rows(bank, name, rows if bits is None else None, view, entry["first_row"], new_items, where)
+            if rows is not None and bits is not None:
+                bank.owners[name][bank.owners[name] == view.owner] = FREE
+                _put_claim(bank, name, rows, bits, view.owner, where)
         elif rows is not None:
             bank.values[name] = rows
             bank.owners[name] = torch.full_like(bank.owners[name], view.owner)
@@ -129,11 +142,12 @@ def _unpack_into(store: Store, entry: dict[str, Any], bank: Bank, view: View, ne
 
 
 def _put_claim(bank: Bank, name: str, values: Tensor, bits: Tensor, owner: int, where: str) -> None:
-    shape = bank.values[name].shape
+    shape = bank.owners[name].shape
     mask = torch.from_numpy(np.unpackbits(bits.numpy(), count=shape.numel())).bool().view(shape)
     if int(mask.sum()) != len(values) or bool((bank.owners[name][mask] != FREE).any()):
         raise ModelCorrupt(f"{where}: the claim on {name} does not fit the tasks before it")
-    bank.values[name] = bank.values[name].masked_scatter(mask, values)
+    places = mask[:, None] if name in bank.tables else mask
+    bank.values[name] = bank.values[name].masked_scatter(places, values)
     bank.owners[name][mask] = owner
 
 

@@ -27,6 +27,8 @@ class Addition:
     stored_bytes: int
     free: float
     changed: Mapping[str, int] = field(default_factory=dict)
+    why: str = ""
+    """Why this strategy, where it was chosen among others (strategy: auto)."""
 
 
 def next_body(

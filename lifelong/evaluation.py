@@ -1,4 +1,4 @@
-"""How good a task is on its test cases: ranking over the full catalogue, classes with probabilities, bootstrap intervals."""
+"""How good a task is on its test cases: ranks in the full catalogue, probabilities, numbers; cold users apart; intervals."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,18 @@ import torch
 from torch import Tensor
 
 from lifelong.cases import Cases
-from lifelong.core.types import Classified, Measure, Outcome, Ranked
+from lifelong.core.types import (
+    Classified,
+    Estimated,
+    History,
+    Labelled,
+    Measure,
+    Outcome,
+    Ranked,
+    joined,
+    moved,
+    some_cases,
+)
 from lifelong.data.feeds import case_batches
 from lifelong.data.sequences import Points, Sequences
 from lifelong.inference import NOBODY, Answering, Excluded
@@ -17,7 +28,10 @@ from lifelong.metrics.bootstrap import measure
 from lifelong.metrics.parse import parse
 from lifelong.metrics.ranking import ranks
 from lifelong.network import TaskNet
+from lifelong.retrieval import halves_ranked
 
+COLD = 3
+"""A user of so many readable events or fewer is cold, as in ColdRec-1 of PeterRec and CLUE."""
 FAST_BATCH = 256
 """Users at once while selecting on validation; reported figures come from the promised chunks."""
 
@@ -60,30 +74,59 @@ def removal_of(cases: Cases) -> Removal:
 def evaluate(
     answering: Answering, cases: Cases, points: Points, metrics: Sequence[str], seed: int = 0
 ) -> dict[str, Measure]:
-    """Each metric of the points (usually cases.test) with its 95 % interval, by the promised path."""
+    """Each metric of the points (usually cases.test) with its 95 % interval, by the promised path.
+
+    Where some of their users are cold, each metric stands there once more for those alone, as `ndcg@10/cold`.
+    """
     outcome = outcome_of(answering, cases, points)
-    return {spec: measure(parse(spec), outcome, seed=seed) for spec in metrics}
+    measured = {spec: measure(parse(spec), outcome, seed=seed) for spec in metrics}
+    cold_n = np.flatnonzero(points.ends_N - cases.sequences.offsets_U1[points.users_N] <= COLD)
+    if len(cold_n):
+        cold = some_cases(outcome, cold_n)
+        measured |= {f"{spec}/cold": measure(parse(spec), cold, seed=seed) for spec in metrics}
+    return measured
 
 
 def outcome_of(answering: Answering, cases: Cases, points: Points) -> Outcome:
     """What the metrics look at, for the points in their order; a large catalogue is ranked block by block."""
+    if answering.net.answers == "vectors":
+        return halves_ranked(answering.represent, cases.sequences, points, answering.length, answering.past)
     history = answering.history(cases.sequences, points)
     users_ND = answering.users(history)
     if len(answering.blocks.starts()) > 1:
         head, targets_N = answering.net.head, torch.from_numpy(points.targets_N)
         excluded = NOBODY if getattr(head and head.config, "repeats", True) else removal_of(cases).excluded(points)
         return Ranked(answering.ranks(users_ND, targets_N, excluded, history).numpy())
-    return _join(_outcomes(answering.net, cases, points, answering.scores(users_ND, history)))
+    return joined(_outcomes(answering.net, cases, points, answering.scores(users_ND, history)))
 
 
 def validation_score(net: TaskNet, cases: Cases, metric: str, past: int = 0) -> float:
-    """What selects an epoch; higher is better. Items: the metric. Classes: minus the log loss, which a handful of validation
-    users move far less than a count of right answers."""
-    outcome = _join(_outcomes(net, cases, cases.valid, _fast_scores(net, cases, past)))
+    """What selects an epoch; higher is better. Items: the metric. Classes and labels: minus the log loss, which a handful of
+    validation users move far less than a count of right answers; numbers: minus the mean absolute error, likewise. Vectors: the
+    metric of finding users' other halves (retrieval.py)."""
+    if net.answers == "vectors":
+        halves = halves_ranked(_fast_vectors(net), cases.sequences, cases.valid, net.encoder.length, past)
+        return float(parse(metric).value(halves, None)[0])
+    outcome = joined(_outcomes(net, cases, cases.valid, _fast_scores(net, cases, past)))
     if isinstance(outcome, Classified):
         right_N = outcome.probabilities_NC[np.arange(len(outcome.targets_N)), outcome.targets_N]
         return float(np.log(np.maximum(right_N, 1e-9)).mean())
+    if isinstance(outcome, Labelled):
+        said_NC = np.where(outcome.targets_NC > 0, outcome.probabilities_NC, 1 - outcome.probabilities_NC)
+        return float(np.log(np.maximum(said_NC, 1e-9)).mean())
+    if isinstance(outcome, Estimated):
+        return -float(np.abs(outcome.values_N - outcome.targets_N).mean())
     return float(parse(metric).value(outcome, None)[0])
+
+
+def _fast_vectors(net: TaskNet) -> Callable[[History], Tensor]:
+    device = next(net.encoder.parameters()).device
+
+    def represent(history: History) -> Tensor:
+        parts = (history.users(slice(n, n + FAST_BATCH)) for n in range(0, len(history), FAST_BATCH))
+        return torch.cat([net.represent(moved(part, lambda tensor: tensor.to(device))) for part in parts])
+
+    return torch.no_grad()(represent)
 
 
 def _fast_scores(net: TaskNet, cases: Cases, past: int) -> Iterator[Tensor]:
@@ -106,15 +149,6 @@ def _outcomes(net: TaskNet, cases: Cases, points: Points, chunks: Iterator[Tenso
         done += len(scores_NC)
 
 
-def _join(outcomes: Iterator[Outcome]) -> Outcome:
-    parts = list(outcomes)
-    if isinstance(parts[0], Ranked):
-        return Ranked(np.concatenate([p.ranks_N for p in parts if isinstance(p, Ranked)]))
-    classified = [p for p in parts if isinstance(p, Classified)]
-    probabilities_NC = np.concatenate([p.probabilities_NC for p in classified])
-    return Classified(probabilities_NC, np.concatenate([p.targets_N for p in classified]))
-
-
 def baselines(
     cases: Cases, metrics: Sequence[str], *, repeats: bool = True, seed: int = 0
 ) -> dict[str, dict[str, Measure]]:
@@ -135,7 +169,7 @@ def baselines(
     made = {}
     for name, rival in rivals.items():
         chunks = _rival_scores(rival(offsets, items, len(cases.catalogue)), cases, index_of_row)
-        outcome = _join(_ranked(cases, chunks, None if repeats else removal_of(cases)))
+        outcome = joined(_ranked(cases, chunks, None if repeats else removal_of(cases)))
         made[name] = {spec: measure(parse(spec), outcome, seed=seed) for spec in metrics}
     return made
 

@@ -29,6 +29,7 @@ from lifelong.network import Design, TaskNet, initial_values
 from lifelong.objectives.base import Objective
 from lifelong.parallel.group import ALONE, Group
 from lifelong.resume import Resume
+from lifelong.starting import start_head
 from lifelong.task import Task
 from lifelong.training import CurvePoint, Feed, Job, fit, trainable_count
 
@@ -100,13 +101,15 @@ class Growth:
     ) -> None:
         """`past` makes the earlier tasks, for a strategy that changes them, out of the number of item rows."""
         self.design, self.parent, self.task, self.cases, self.seed = design, parent, task, cases, seed
-        self.compute, self.group = compute, group
+        self.compute, self.group, self._bank = compute, group, bank
         next_row = len(bank.owners[ITEM_TABLE])
         rows = next_row + len(cases.new_items)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             view = View(owner, parent.view if parent else None, rows)
             self.net = _skeleton(design, view, task, cases.catalogue, cases.known)
+            if self.net.head is not None:
+                self.net.head.prepare(torch.from_numpy(cases.train.targets_N))
         self.negatives = _negatives(task, cases)
         self.strategy = make_strategy(task)
         rows_only = self.negatives is not None or task.data.label is not None
@@ -152,6 +155,24 @@ class Growth:
         self.seconds = time.perf_counter() - began
         return self._member(view)
 
+    def under(self, strategy: Any) -> "Growth":
+        """The same task in the same place from the start, under another strategy, which must isolate."""
+        task, owner = replace(self.task, strategy=strategy), self.site.owner
+        return Growth(
+            self.design, self._bank, self.parent, owner, task, self.cases, self.seed, self.compute, self.group
+        )
+
+    def untrained(self) -> Member:
+        """What `run` would return without any training: it stores as many bytes. Raises what the strategy refuses."""
+        view = self.first_phase().view
+        while True:
+            try:
+                view = next(self.phases).view
+            except StopIteration as stop:
+                view = stop.value
+                break
+        return self._member(view)
+
     def bank_free(self) -> float:
         """Share of the prunable weights that nobody owns."""
         return self.site.free_share()
@@ -167,15 +188,19 @@ class Growth:
         metric = self.task.measured_by[0]
         return Job(
             net=self.net,
-            objective=make_objective(self.task),
+            objective=equipped(make_objective(self.task), self.net.user_width, self.seed),
             feed=make_feed(self.task, self.cases, self.design, self.seed, self.negatives),
             validate=lambda net: _validation(net, self.cases, metric, self.design.past, self.group),
             fit=self.task.fit,
             seed=self.seed,
             names=self.names,
+            start=self._start if self.parent and self.strategy.from_parent else None,
             compute=self.compute,
             group=self.group,
         )
+
+    def _start(self, net: TaskNet) -> None:
+        start_head(net, self.cases, self.design.past, self.seed)
 
     def _member(self, view: View) -> Member:
         own = {name: value.detach().cpu().clone() for name, value in self.net.own_tensors().items()}
@@ -215,6 +240,14 @@ def make_objective(task: Task) -> Objective:
     spec = task.objective or registry.make_config("heads", task.head, "head")[1].objective
     _, cls, config = registry.make_config("objectives", spec, f"task {task.name}: objective")
     return cls(config)
+
+
+def equipped(objective: Objective, width: int, seed: int) -> Objective:
+    """The objective with what it trains for itself, the same for the same seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        objective.equip(width)
+    return objective
 
 
 def open_feed(task: Task, cases: Cases, design: Design, seed: int) -> Feed:

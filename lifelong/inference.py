@@ -52,6 +52,13 @@ class Answering:
             yield (blocks[0] if len(blocks) == 1 else torch.cat(blocks, 1))[:n]
 
     @torch.no_grad()
+    def said(self, users_ND: Tensor, history: History) -> Iterator[Tensor]:
+        """What the head says of its scores: probabilities (at most chunk, C) float32, or numbers, chunk after chunk."""
+        assert self.net.head is not None
+        for scores_NC in self.scores(users_ND, history):
+            yield self.net.head.probabilities(scores_NC)
+
+    @torch.no_grad()
     def best(
         self, users_ND: Tensor, k: int, excluded: Excluded = NOBODY, history: History | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:

@@ -22,6 +22,7 @@ class Learner(nn.Module):
         super().__init__()
         self.net, self.objective, self.overlay, self.compute = net, objective, overlay, compute
         self.device = next(iter(overlay.frozen.values())).device
+        objective.to(self.device)
         self.penalty = None if phase.penalty is None else phase.penalty.to(self.device)
         net.to_device(self.device)
         net.put(overlay.frozen)
@@ -40,12 +41,14 @@ class Learner(nn.Module):
         return {name: getattr(self, _key(name)) for name in self.overlay.theta}
 
     def parameters_by_name(self) -> dict[str, nn.Parameter]:
-        """theta/… of the trunk, own/… of the task, beside/… of the penalty (heads of earlier tasks), in a fixed order."""
+        """theta/… of the trunk, own/… of the task, beside/… of what is sealed with neither: the objective's own (a predictor)
+        and the penalty's (heads of earlier tasks); in a fixed order."""
         trunk = set(self.net.trunk_names())
         own = {f"own/{name}": p for name, p in self.net.named_parameters() if name not in trunk}
         theta = {f"theta/{name}": value for name, value in self.theta().items()}
         penalty = [] if self.penalty is None else self.penalty.named_parameters()
-        return {**theta, **own, **{f"beside/{name}": p for name, p in penalty if p.requires_grad}}
+        beside = [*self.objective.named_parameters(prefix="objective"), *penalty]
+        return {**theta, **own, **{f"beside/{name}": p for name, p in beside if p.requires_grad}}
 
     def sparse_names(self) -> set[str]:
         """Those whose gradients hold only the rows that a batch touched."""

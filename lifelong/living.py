@@ -3,7 +3,7 @@
 import copy
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from lifelong import __version__
-from lifelong.answers import Histories, Prediction, Recommendation, best_items, most_probable, sequences_of
+from lifelong.answers import Histories, Predicted, Recommendation, best_items, predictions, sequences_of
 from lifelong.cases import Cases, ItemRows, make_cases
 from lifelong.checkpoint import Loaded, load
+from lifelong.choosing import grow
 from lifelong.committing import Addition, next_body
 from lifelong.continual.bank import FREE, empty_bank
 from lifelong.continual.view import ITEM_TABLE
@@ -23,7 +24,7 @@ from lifelong.core.config import build, plain, suggest
 from lifelong.core.errors import ConfigError, Conflict, DataError, UsageError
 from lifelong.core.fingerprint import json_hash, numeric_stack
 from lifelong.core.progress import Progress, Silent
-from lifelong.core.types import Measure
+from lifelong.core.types import OF_USERS, Measure
 from lifelong.data.datasets.base import Source
 from lifelong.data.prepare import Prepared, prepare
 from lifelong.data.sequences import Sequences
@@ -144,7 +145,7 @@ class LivingModel:
         growth = self._growth(task, seed, compute, progress, group)
         job = self._job_name(task, growth.cases, seed, compute)
         group.same(job, "the task, its data or the model")
-        member = growth.run(progress, Resume(self.store.resume_folder(job), group))
+        growth, member = grow(growth, progress, Resume(self.store.resume_folder(job), group))
         progress.say(f"checking in a fresh process: {task.name} and {len(self.members)} earlier tasks")
         made = group.first(lambda: self._commit(growth, member, job), "the commit")
         addition = Addition(**group.tell(made and asdict(made)))
@@ -247,6 +248,7 @@ class LivingModel:
             stored_bytes=sum(file["bytes"] for file in entry["files"].values()),
             free=self.bank.shares()[FREE],
             changed=body["changed"],
+            why=member.record.get("choice", {}).get("why", ""),
         )
 
     def _job_name(self, task: Task, cases: Cases, seed: int, compute: Compute) -> str:
@@ -278,10 +280,10 @@ class LivingModel:
     ) -> list[Recommendation]:
         """The k best items of the task's catalogue for each user, by (score, catalogue order).
 
-        repeats: whether items of the history may come again; by default what the task says. Raises UsageError for a task of
-        classes.
+        repeats: whether items of the history may come again; by default what the task says. Raises UsageError for a task that
+        predicts something of the user.
         """
-        member = self._answering_member(task, "items", "predict")
+        member = self._answering_member(task, ("items",), "predict")
         answering, sequences = self._asked(member, histories, unknown)
         points = last_points(sequences)
         allowed = bool(getattr(_head_config(member), "repeats", True)) if repeats is None else repeats
@@ -289,17 +291,21 @@ class LivingModel:
         excluded = NOBODY if allowed else Removal(index_of_row, sequences).excluded(points)
         return best_items(answering, answering.history(sequences, points), member.catalogue, k, excluded)
 
-    def predict(self, histories: Histories, task: str, *, unknown: str = "error") -> list[Prediction]:
-        """The class of each user with all probabilities. Raises UsageError for a task of items."""
-        member = self._answering_member(task, "classes", "recommend")
+    def predict(self, histories: Histories, task: str, *, unknown: str = "error") -> list[Predicted]:
+        """What the task predicts of each user: the class or the labels, with all probabilities, or the number.
+
+        Raises UsageError for a task of items.
+        """
+        member = self._answering_member(task, OF_USERS, "recommend")
         answering, sequences = self._asked(member, histories, unknown)
         history = answering.history(sequences, last_points(sequences))
-        return most_probable(answering, history, member.catalogue)
+        return predictions(answering, history, member.catalogue)
 
     def evaluate(
         self, tasks: Iterable[str] | None = None, *, part: str = "test", seed: int = 0, progress: Progress | None = None
     ) -> dict[str, dict[str, Measure]]:
-        """Task -> metric -> value with its 95 % interval, on the test cases of the task's own data."""
+        """Task -> metric -> value with its 95 % interval, on the test cases of the task's own data; `metric/cold` beside it for
+        those of them with three readable events or fewer, where there are any."""
         measured = {}
         for name in tasks or list(self.members):
             member = self._member(name)
@@ -359,10 +365,15 @@ class LivingModel:
             raise UsageError(f"{self.store.path.name} has no task {name!r}{suggest(name, self.members)}")
         return self.members[name]
 
-    def _answering_member(self, task: str | None, answers: str, other: str) -> Member:
+    def _answering_member(self, task: str | None, answers: Sequence[str], other: str) -> Member:
         member = self._member(task)
-        if self.answering(member.name).net.answers != answers:
-            raise UsageError(f"task {member.name!r} does not answer {answers}; use {other}")
+        given = self.answering(member.name).net.answers
+        if given == "vectors":
+            raise UsageError(
+                f"task {member.name!r} answers with user vectors alone; use represent, or ask another task"
+            )
+        if given not in answers:
+            raise UsageError(f"task {member.name!r} answers {given}; use {other}")
         return member
 
     def _asked(self, member: Member, histories: Histories, unknown: str) -> tuple[Answering, Sequences]:

@@ -77,7 +77,7 @@ class TaskNet(nn.Module):
 
     @property
     def answers(self) -> str:
-        """What a score is about: "items" or "classes"."""
+        """What a score is about, as Head.answers says."""
         assert self.head is not None
         return self.head.answers
 

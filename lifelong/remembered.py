@@ -14,7 +14,7 @@ from lifelong.continual.past import Earlier, known_only
 from lifelong.continual.phase import Weights
 from lifelong.core.slot import Slot
 from lifelong.core.types import Batch, History
-from lifelong.growing import Member, make_objective, mount
+from lifelong.growing import Member, equipped, make_objective, mount
 from lifelong.network import Design, TaskNet
 from lifelong.training import Feed
 
@@ -32,7 +32,8 @@ class Remembered(Earlier):
         copied = replace(member, own={name: value.clone() for name, value in member.own.items()})
         self.name, self.view, self.member = member.name, member.view, member
         self.net: TaskNet = mount(design, bank, copied, known)
-        self.objective, self._open_feed = make_objective(member.task), open_feed
+        self.objective = equipped(make_objective(member.task), self.net.user_width, 0)
+        self._open_feed = open_feed
         self._feed: Feed | None = None
         self._known_V = torch.zeros(rows, dtype=torch.bool)
         self._known_V[torch.from_numpy(known.rows_n).long()] = True

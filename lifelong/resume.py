@@ -3,12 +3,14 @@
 import json
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from lifelong.core.errors import ModelCorrupt
 from lifelong.parallel.group import ALONE, Group
@@ -25,13 +27,17 @@ class State:
     """Everything that a phase's training carries from one epoch to the next.
 
     `tensors` are the trained ones by name; those in `sparse` get gradients of single rows, and SparseAdam, which leaves the
-    other rows and their moments alone.
+    other rows and their moments alone. With `fit.average` a running mean of the others is what is validated and kept (Polyak
+    & Juditsky 1992): it settles the noise of a high learning rate at once, where a falling rate takes the rest of the epochs.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], sparse: Collection[str], fit: Fit) -> None:
         self.tensors = dict(tensors)
         self.optimizers = _optimizers(self.tensors, sparse, fit)
         self.best = {name: value.detach().clone() for name, value in self.tensors.items()}
+        self.decay, self.steps = fit.average, 0
+        dense = {name: value for name, value in self.tensors.items() if name not in sparse}
+        self.means = {name: value.detach().clone() for name, value in dense.items()} if self.decay else {}
         self.best_valid = float("-inf")
         self.epoch = 0
         self.since_best = 0
@@ -49,6 +55,32 @@ class State:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        self.steps += 1
+        if self.means:
+            decay = min(self.decay, self.steps / (self.steps + 9.0))  # the first steps are soon forgotten
+            values: list[Any] = [self.tensors[name].detach() for name in self.means]
+            get_ema_multi_avg_fn(decay)(list(self.means.values()), values, self.steps)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the trained tensors hold their means."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        """By copies: a wrapper (sharding) knows where its tensors lie."""
+        for name, mean in self.means.items():
+            value = self.tensors[name].detach().clone()
+            self.tensors[name].copy_(mean)
+            mean.copy_(value)
+
+    def start(self, valid: float) -> None:
+        """What is there before the first step counts, too: nothing worse is kept."""
+        self.best_valid = valid
 
     def judge(self, loss: float, valid: float, seconds: float) -> None:
         """Take note of an epoch that took so long; keep its weights if no earlier one was as good."""
@@ -59,7 +91,7 @@ class State:
         if valid > self.best_valid:
             self.best_valid, self.since_best = valid, 0
             for name, value in self.tensors.items():
-                self.best[name].copy_(value.detach())
+                self.best[name].copy_(self.means.get(name, value.detach()))
 
     def restore_best(self) -> None:
         """Put the best epoch's weights back."""
@@ -106,6 +138,7 @@ class Resume:
             "since_best": state.since_best,
             "best_valid": state.best_valid,
             "seconds": state.seconds,
+            "steps": state.steps,
             "curve": state.curve,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +158,7 @@ class Resume:
         _unflatten(state, unpack(data, str(path)))
         numbers = _numbers(data, path)
         state.epoch, state.since_best, state.best_valid = numbers["epoch"], numbers["since_best"], numbers["best_valid"]
-        state.seconds = numbers["seconds"]
+        state.seconds, state.steps = numbers["seconds"], numbers["steps"]
         state.curve = [tuple(point) for point in numbers["curve"]]
 
 
@@ -144,6 +177,7 @@ def _flatten(state: State) -> dict[str, Tensor]:
     tensors = {f"now/{n}": v.detach() for n, v in state.tensors.items()} | {
         f"best/{n}": v for n, v in state.best.items()
     }
+    tensors |= {f"mean/{name}": value for name, value in state.means.items()}
     for name, memory in state.moments().items():
         tensors |= {f"optimizer/{key}/{name}": torch.as_tensor(v) for key, v in memory.items()}
     return {name: full(value).cpu().contiguous() for name, value in tensors.items()}
@@ -154,6 +188,8 @@ def _unflatten(state: State, tensors: dict[str, Tensor]) -> None:
         for name, value in state.tensors.items():
             value.copy_(laid_like(value, tensors[f"now/{name}"]))
             state.best[name].copy_(laid_like(value, tensors[f"best/{name}"]))
+            if name in state.means:
+                state.means[name].copy_(laid_like(value, tensors[f"mean/{name}"]))
             keys = [k.split("/")[1] for k in tensors if k.startswith("optimizer/") and k.split("/", 2)[2] == name]
             if keys:
                 state.remember(name, {key: _memory(key, tensors[f"optimizer/{key}/{name}"], value) for key in keys})

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lifelong.core.types import Seen
+from lifelong.heads.layers.copying import add_mass_
 from lifelong.heads.next_item import NextItem
 from lifelong.network import TaskNet
 
@@ -26,7 +27,8 @@ class CatalogueBlocks:
 
     @cached_property
     def linear(self) -> tuple[Tensor, Tensor] | None:
-        """Item vectors (C, D) and biases (C,), where a score is user · item + bias; None for another head."""
+        """Item vectors (C, D) and biases (C,), where a score is user · item + bias (raised where copied); None for another
+        head."""
         head = self.net.head
         if isinstance(head, NextItem) and type(head).scores is NextItem.scores:
             return head.matrix(self.net.items), head.bias
@@ -36,13 +38,27 @@ class CatalogueBlocks:
         """Catalogue index of each block's first item."""
         return list(range(0, len(self.linear[1]), self.size)) if self.linear else [0]
 
+    @property
+    def copies(self) -> bool:
+        """Whether scores depend on what was seen beside the user vector."""
+        return isinstance(self.net.head, NextItem) and self.net.head.copying is not None
+
     def of(self, users_BD: Tensor, seen: Seen | None = None) -> Iterator[Tensor]:
         """The scores of all blocks; each tensor is the caller's own."""
-        return (self.block(users_BD, first, seen) for first in self.starts())
+        copied = self._copied(users_BD, seen)
+        return (self._block(users_BD, first, seen, copied) for first in self.starts())
 
     def block(self, users_BD: Tensor, first: int, seen: Seen | None = None) -> Tensor:
         """Scores (B, c) of the block that begins at `first`."""
+        return self._block(users_BD, first, seen, self._copied(users_BD, seen))
+
+    def _copied(self, users_BD: Tensor, seen: Seen | None) -> tuple[Tensor, Tensor] | None:
+        head = self.net.head
+        return head.copied(users_BD, self.net.items, seen) if self.copies and isinstance(head, NextItem) else None
+
+    def _block(self, users_BD: Tensor, first: int, seen: Seen | None, copied: tuple[Tensor, Tensor] | None) -> Tensor:
         if self.linear is None:
             return self.net.scores(users_BD, seen)
         matrix_CD, bias_C = self.linear
-        return F.linear(users_BD, matrix_CD[first : first + self.size], bias_C[first : first + self.size])
+        scores_Bc = F.linear(users_BD, matrix_CD[first : first + self.size], bias_C[first : first + self.size])
+        return scores_Bc if copied is None else add_mass_(scores_Bc, *copied, first)

@@ -14,7 +14,7 @@ from torch import Tensor
 from lifelong.approximate import ApproximateIndex
 from lifelong.cases import action_index
 from lifelong.core.errors import DataError, UsageError
-from lifelong.core.types import History
+from lifelong.core.types import OF_USERS, History
 from lifelong.data.columns import Columns
 from lifelong.data.datasets.base import EventBatch
 from lifelong.data.events import read_events
@@ -29,7 +29,8 @@ BLOCK = 4096
 """Users answered at a time."""
 SAMPLE = 256
 """Users that an approximate index is measured on."""
-ANSWERS = {"represent": "", "recommend": "items", "predict": "classes"}
+ANSWERS: dict[str, tuple[str, ...]] = {"represent": (), "recommend": ("items",), "predict": OF_USERS}
+"""What is asked -> what the task may answer; anything goes where it is empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,8 @@ class Question:
     """What is asked about every user; plain values, so that it can be sent to another machine."""
 
     answer: Literal["represent", "recommend", "predict"]
-    """The answer's columns: (user, vector), (user, rank, item, score) or (user, rank, class, probability)."""
+    """The answer's columns: (user, vector), (user, rank, item, score) and, by what the task predicts, (user, rank, class,
+    probability), (user, rank, label, probability) or (user, value)."""
     task: str | None = None
     """The task that answers; the model's first where it is left out."""
     k: int = 10
@@ -73,8 +75,10 @@ class Asked:
         self.task = question.task or next(iter(model.members))
         self.answering = model.answering(self.task)
         wanted, given = ANSWERS[question.answer], self.answering.net.answers
-        if wanted and wanted != given:
-            raise UsageError(f"task {self.task!r} answers {given}, not {wanted}; ask another task, or another question")
+        if wanted and given not in wanted:
+            raise UsageError(
+                f"task {self.task!r} answers {given}, not {' or '.join(wanted)}; ask another task, or another question"
+            )
         if question.k < 1:
             raise UsageError(f"k is {question.k}; ask for at least one item")
         self.catalogue = pa.array(model.members[self.task].catalogue, pa.string())
@@ -96,7 +100,10 @@ class Asked:
             return pa.schema([("user", pa.string()), ("vector", pa.list_(pa.float32(), self.answering.net.user_width))])
         if self.question.answer == "recommend":
             return pa.schema([*ranked, ("item", pa.string()), ("score", pa.float32())])
-        return pa.schema([*ranked, ("class", pa.string()), ("probability", pa.float32())])
+        if self.answering.net.answers == "number":
+            return pa.schema([("user", pa.string()), ("value", pa.float32())])
+        name = "class" if self.answering.net.answers == "classes" else "label"
+        return pa.schema([*ranked, (name, pa.string()), ("probability", pa.float32())])
 
     def read(self, source: Any, format: str | None = None) -> Read:
         """The users of a table, frame or file: one row an event, or one row a user with lists. Raises DataError."""
@@ -123,7 +130,7 @@ class Asked:
 
     def answer(self, read: Read) -> Iterator[pa.Table]:
         """The answers, a table for each BLOCK of users."""
-        make = {"represent": self._vectors, "recommend": self._items, "predict": self._classes}[self.question.answer]
+        make = {"represent": self._vectors, "recommend": self._items, "predict": self._predicted}[self.question.answer]
         for first in range(0, len(read.answered_N), BLOCK):
             part_N = read.answered_N[first : first + BLOCK]
             points = Points(part_N, read.sequences.offsets_U1[part_N + 1], np.zeros(len(part_N), np.int64))
@@ -171,11 +178,11 @@ class Asked:
         values, index = (torch.cat(parts) for parts in zip(*best, strict=True))
         return self._ranked(users, values, index)
 
-    def _classes(self, users: pa.Array, history: History, excluded: Excluded) -> pa.Table:
-        chunks = self.answering.scores(self.answering.users(history), history)
-        parts = [top_k(scores.softmax(dim=1), scores.shape[1]) for scores in chunks]
-        values, index = (torch.cat(part) for part in zip(*parts, strict=True))
-        return self._ranked(users, values, index)
+    def _predicted(self, users: pa.Array, history: History, excluded: Excluded) -> pa.Table:
+        said_NC = torch.cat(list(self.answering.said(self.answering.users(history), history)))
+        if self.answering.net.answers == "number":
+            return pa.table([users, pa.array(said_NC[:, 0].numpy())], schema=self.schema)
+        return self._ranked(users, *top_k(said_NC, said_NC.shape[1]))
 
     def _ranked(self, users: pa.Array, values_NK: Tensor, index_NK: Tensor) -> pa.Table:
         """A row for every place of every list; a value of -inf is none."""

@@ -8,6 +8,8 @@ from typing import Any
 from lifelong.core import registry
 from lifelong.core.config import build, override, plain, read_yaml
 from lifelong.core.errors import ConfigError
+from lifelong.core.types import OF_USERS, OUTCOMES
+from lifelong.data.derived import Derived, read_derived
 from lifelong.data.splits import Split
 from lifelong.metrics.parse import parse
 from lifelong.store.names import check_name
@@ -26,10 +28,30 @@ class TaskData:
     """Items that are read. Left out: those that the parent knows; for a first task, all."""
     targets: Where | None = None
     """Items that are predicted (head next_item). Left out: the items that are read."""
-    label: str | None = None
-    """Column of the users that is predicted (head classification)."""
+    label: str | dict[str, Any] | list[str | dict[str, Any]] | None = None
+    """Column of the users that is predicted (heads classification, ordinal, regression; multi_label: a column of several
+    labels, or a list of columns that say yes or no), or a question about the days after a cut in time: {churn: {cut: 2017-11-01,
+    days: 14}}, {buys: …} or {propensity: …}; see data/derived.py."""
     split: Split = field(default_factory=Split)
     """A split's name, or {name: …, option: …}."""
+
+    @property
+    def labels(self) -> dict[str, Derived | None]:
+        """Each label's name -> its question about the days after a cut; None where it is a column. Raises ConfigError."""
+        given = self.label if isinstance(self.label, list) else [self.label] if self.label else []
+        found: dict[str, Derived | None] = {}
+        for label in given:
+            derived = read_derived(label, "data.label") if isinstance(label, Mapping) else None
+            name = label if isinstance(label, str) else _name_of(label)
+            if name in found:
+                raise ConfigError(f"data.label: {name!r} stands twice")
+            found[name] = derived
+        return found
+
+    @property
+    def derived(self) -> Derived | None:
+        """The label as a question about the days after a cut; None where it is a column, several, or none."""
+        return next(iter(self.labels.values()), None) if len(self.labels) == 1 else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +66,8 @@ class Fit:
     """Learning rate of AdamW."""
     weight_decay: float = 0.01
     """Decay of weights; norms and biases have none."""
+    average: float = 0.0
+    """Decay of a running mean of the weights that is validated and kept in their place; 0 keeps the weights themselves."""
     patience: int = 4
     """Stop after so many epochs without a better validation."""
     windows_per_user: int = 2
@@ -53,6 +77,8 @@ class Fit:
         for option in ("epochs", "batch_size", "patience", "windows_per_user"):
             if getattr(self, option) < 1:
                 raise ValueError(f"{option} is {getattr(self, option)}, it must be at least 1")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average is {self.average}, it must lie in [0, 1)")
         if not self.lr > 0 or not self.weight_decay >= 0:
             raise ValueError("lr must be above 0 and weight_decay not below")
 
@@ -102,25 +128,51 @@ class Task:
             raise ConfigError(f"task {self.name!r}: past is {self.past}, it must lie between 0 and 10000")
         if len(set(self.actions)) != len(self.actions) or len(self.actions) > 100:
             raise ConfigError(f"task {self.name!r}: actions must be at most 100 different names, not {self.actions}")
-        _, head, _ = registry.make_config("heads", self.head, "head")
-        if head.answers == "classes" and not self.data.label:
-            raise ConfigError(
-                f"task {self.name!r}: a head that answers classes needs data.label: the column of the users to predict"
-            )
-        if head.answers == "items" and self.data.label:
-            raise ConfigError(
-                f"task {self.name!r}: data.label goes with a head such as classification; next_item predicts data.targets"
-            )
+        named, head, _ = registry.make_config("heads", self.head, "head")
+        self._check_label(named, head.answers)
         registry.make_config("strategies", self.strategy, "strategy")
+        _, objective, options = registry.make_config("objectives", self.objective or head.objective, "objective")
+        if objective(options).asks_head != (head.answers != "vectors"):
+            raise ConfigError(
+                f"task {self.name!r}: head {named} does not go with its objective: clue and clue_infonce train no head, they "
+                "go with user_vector, which no other trains; to train both, use objective: {name: sum, of: [...]}"
+            )
         for spec in self.metrics or head.metrics:
-            parse(spec)
+            if not issubclass(OUTCOMES[head.answers], parse(spec).outcome):
+                raise ConfigError(
+                    f"task {self.name!r}: metric {spec!r} does not measure {head.answers}; head {named} goes with "
+                    f"{', '.join(head.metrics)}"
+                )
         return self
+
+    def _check_label(self, head: str, answers: str) -> None:
+        if answers in OF_USERS and not self.data.label:
+            raise ConfigError(
+                f"task {self.name!r}: a head that answers {answers} needs data.label: the column of the users to predict"
+            )
+        if self.data.label and answers not in OF_USERS:
+            raise ConfigError(
+                f"task {self.name!r}: data.label goes with a head such as classification; {head} predicts no label of users"
+            )
+        for label in self.data.label if isinstance(self.data.label, list) else [self.data.label]:
+            if isinstance(label, Mapping):
+                read_derived(label, f"task {self.name!r}: data.label")
+        if len(self.data.labels) > 1 and answers != "labels":
+            raise ConfigError(
+                f"task {self.name!r}: head {head} predicts one label, data.label names {len(self.data.labels)}; take "
+                "head: multi_label, or a task for each"
+            )
 
     @property
     def only_first(self) -> list[str]:
         """The options set here that a model's first task alone may set."""
         unset = Task(name=self.name, data=self.data, head=self.head)
         return [o for o in ("encoder", "past", "actions", "gaps", "longterm") if getattr(self, o) != getattr(unset, o)]
+
+    @property
+    def answers(self) -> str:
+        """What the task's head answers: "items", "classes", "labels", a "number", or nothing but "vectors"."""
+        return str(registry.make_config("heads", self.head, "head", outside=False)[1].answers)
 
     @property
     def measured_by(self) -> list[str]:
@@ -143,6 +195,12 @@ class Task:
     def to_values(self) -> dict[str, Any]:
         """Plain values from which from_values makes an equal task."""
         return dict(plain(self))
+
+
+def _name_of(label: Mapping[str, Any]) -> str:
+    """What a derived label is called: its kind, and the values that it is about."""
+    ((kind, options),) = label.items()
+    return " ".join([kind, *map(str, options.get("values", []))])
 
 
 def as_task(task: "Task | str | Path | Mapping[str, Any]") -> Task:

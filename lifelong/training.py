@@ -68,6 +68,8 @@ class Job:
     seed: int
     names: list[str]
     """The trunk's parameters."""
+    start: Callable[[TaskNet], None] | None = None
+    """Given the network as it stands before the first step of the first phase."""
     compute: Compute = field(default_factory=Compute)
     group: Group = ALONE
     """The processes that share every step."""
@@ -76,15 +78,21 @@ class Job:
 def fit(job: Job, phase: Phase, number: int, site: Site, progress: Progress, resume: Resume) -> list[CurvePoint]:
     """Train what is open in phase `number` of a task and leave the best by validation in the view, the bank and the net.
 
-    The same seed gives the same bits, interrupted or not: batches and dropout depend on (seed, phase, epoch) alone. Raises
+    A task that stands on another starts from what its parent knows, and that is validated, too: no phase ends worse than it
+    began. The same seed gives the same bits, interrupted or not: batches and dropout depend on (seed, phase, epoch). Raises
     LifelongError at a loss that is not finite, or where processes have drifted apart; nothing has been stored then.
     """
     keep_freed_memory()
     learner = make_learner(job, phase, site)
+    if number == 0 and job.start is not None:
+        job.start(learner.settle())
     _alike(job.group, {**site.claims, **learner.parameters_by_name()}, f"what starts to {phase.label}")
     wrapped = wrap(learner, job.group, job.compute.parallel, _rows(learner))
     state = State(learner.parameters_by_name(), learner.sparse_names(), job.fit)
     resume.load(number, state)
+    if not state.epoch and site.parent is not None:
+        with whole(learner):
+            state.start(_validate(job, learner))
     epochs = max(1, round(job.fit.epochs * phase.epochs_share))
     step = job.compute.compiled(wrapped)
     with torch.random.fork_rng(devices=[learner.device] if learner.device.type == "cuda" else []):
@@ -137,12 +145,13 @@ def _epoch(
             progress.advance(REPORTED, loss=float(loss.detach()))
     total = job.group.sum(total) / job.group.world
     _must_be_finite(total, state.epoch)
-    with whole(learner):
+    told = "".join(f", {name} {value:.2f}" for name, value in job.objective.end_epoch().items())
+    with state.averaged(), whole(learner):
         valid = _validate(job, learner)
     progress.end()
     mean = float(total) / max(1, steps)
     state.judge(mean, valid, time.perf_counter() - began)
-    progress.say(f"{phase.label} epoch {state.epoch}: loss {mean:.4f}, validation {valid:.4f}")
+    progress.say(f"{phase.label} epoch {state.epoch}: loss {mean:.4f}, validation {valid:.4f}{told}")
 
 
 def _rate(epoch: int, epochs: int) -> float:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,22 +62,42 @@ def check_version(store: Store, version: Version, files: VerifyReport) -> Check:
     return check
 
 
-def compare(store: Store, body: dict[str, Any], before: dict[str, Any]) -> dict[str, int]:
-    """Task of `before` -> how many of its golden probe values differ under `body`, at worst over all request sizes and
-    numbers of threads; a fingerprint or a stored file that differs counts as one."""
+Ways = Sequence[tuple[int, int]]
+"""(size of a request, number of threads) in which probes are asked."""
+EVERY_WAY: Ways = [(size, threads) for threads in THREADS for size in REQUEST_SIZES]
+
+
+def in_turn(place: int) -> Ways:
+    """All probes in one request, and some of them in requests of another size: what a commit asks of the task at that place.
+
+    With the tasks that follow each task comes by every way, while a commit's cost grows hardly with the tasks before it.
+    """
+    largest, others = max(REQUEST_SIZES), sorted(REQUEST_SIZES)[:-1]
+    return [
+        (largest, THREADS[place % len(THREADS)]),
+        (others[place % len(others)], THREADS[(place + 1) % len(THREADS)]),
+    ]
+
+
+def compare(
+    store: Store, body: dict[str, Any], before: dict[str, Any], ways: Callable[[int], Ways] = lambda place: EVERY_WAY
+) -> dict[str, int]:
+    """Task of `before` -> how many of its golden probe values differ under `body`, at worst over the ways of asking; a
+    fingerprint or a stored file that differs counts as one. ways: of the place of a task, counted from the newest."""
     loaded = load(store, body)
     changed = {}
-    for name, entry in before["tasks"].items():
+    for place, (name, entry) in enumerate(reversed(before["tasks"].items())):
         answering = answering_of(loaded, name)
         golden = read_tensors(store, entry["files"], PROBE_ROLE)
-        counts = _changed_counts(golden, answering, entry)
+        counts = _changed_counts(golden, answering, entry, ways(place))
         differs = fingerprint(answering.net) != entry["fingerprint"] or body["tasks"][name]["files"] != entry["files"]
         changed[name] = max(counts) + (1 if differs and not max(counts) else 0)
-    return changed
+    return {name: changed[name] for name in before["tasks"]}
 
 
 def check_candidate(store: Store, body: dict[str, Any], before: dict[str, Any] | None) -> dict[str, int]:
-    """compare() in a fresh process, on exactly the bytes on disk. The new tasks must give their own probes again, too.
+    """compare() in a fresh process, on exactly the bytes on disk, each earlier task in the ways whose turn it is (in_turn). The
+    new tasks must give their own probes again, in every way.
 
     Returns task -> changed probe values. Raises LifelongError where the process cannot finish.
     """
@@ -114,13 +135,15 @@ def _check_task(store: Store, loaded: Loaded, name: str, entry: dict[str, Any], 
         check.problems.append(f"task {name}: {changed} probe values differ from those that were sealed")
 
 
-def _changed_counts(golden: dict[str, Tensor], answering: Answering, entry: dict[str, Any]) -> list[int]:
-    """Changed probe values for each number of threads and request size. On another numeric stack than the task was sealed on,
+def _changed_counts(
+    golden: dict[str, Tensor], answering: Answering, entry: dict[str, Any], ways: Ways = EVERY_WAY
+) -> list[int]:
+    """Changed probe values for each way of asking. On another numeric stack than the task was sealed on,
     bits are not promised: there all count where they differ by more than the tolerance, else none."""
     if entry["stack"] != numeric_stack():
         close = largest_difference(golden, answering)[1]
         return [0 if close else golden["users"].numel()]
-    return [changed_answers(golden, answering, size, threads) for threads in THREADS for size in REQUEST_SIZES]
+    return [changed_answers(golden, answering, size, threads) for size, threads in ways]
 
 
 def _main(folder: str, candidate: str, before: str) -> None:
@@ -132,7 +155,7 @@ def _main(folder: str, candidate: str, before: str) -> None:
         _check_task(store, loaded, name, body["tasks"][name], check)
     if check.problems:
         raise SystemExit("; ".join(check.problems))
-    print(json.dumps(compare(store, body, earlier)))
+    print(json.dumps(compare(store, body, earlier, in_turn)))
 
 
 if __name__ == "__main__":

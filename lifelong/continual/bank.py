@@ -60,7 +60,12 @@ class Bank:
         self._rendered.clear()
 
     def release(self, name: str, index: Tensor) -> None:
-        """Give weights (flat indices) back: free, and zero."""
+        """Give weights (flat indices), or rows of a table, back: free, and zero."""
+        if name in self.tables:
+            self.owners[name] = self.owners[name].index_fill(0, index, FREE)
+            self.values[name] = self.values[name].index_fill(0, index, 0.0)
+            self._rendered.clear()
+            return
         self.owners[name] = self.owners[name].flatten().index_fill(0, index, FREE).view_as(self.owners[name])
         self.values[name] = self.values[name].flatten().index_fill(0, index, 0.0).view_as(self.values[name])
         self._rendered.clear()

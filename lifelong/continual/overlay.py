@@ -31,7 +31,7 @@ class Overlay:
         self.bank, self.view, self.claims, self.sparse = bank, view, claims, sparse
         self.frozen = {name: value.to(device) for name, value in render(bank, view, names).items()}
         self.theta = {name: nn.Parameter(self._start(name)) for name in names if name in view.private or name in claims}
-        self._masks = {name: claims[name].to(device) for name in self.theta if not self._whole(name)}
+        self._masks = {name: self._mask(name).to(device) for name in self.theta if not self._whole(name)}
 
     def weights(self, theta: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """The trunk's tensors of this step, by name, for torch.func.functional_call; gradients reach theta alone.
@@ -43,12 +43,11 @@ class Overlay:
 
     def keep_to_claims(self) -> None:
         """Take rows that the task does not own out of the gradients of sparse tables; after backward, before the optimizer."""
-        for name in self.sparse & self.theta.keys():
-            grad = self.theta[name].grad
-            first = 0 if name in self.view.private else _first_claimed(self.claims[name])
-            if grad is not None and first:
+        for name in self.sparse & self.theta.keys() - self.view.private.keys():
+            grad, claim_V = self.theta[name].grad, self.claims[name]
+            if grad is not None and not bool(claim_V.all()):
                 grad = grad.coalesce()
-                owned = grad.indices()[0] >= first
+                owned = claim_V.to(grad.device)[grad.indices()[0]]
                 kept = (grad.indices()[:, owned], grad.values()[owned])
                 self.theta[name].grad = torch.sparse_coo_tensor(
                     *kept, grad.shape, is_coalesced=True, check_invariants=False
@@ -60,22 +59,28 @@ class Overlay:
             value = theta.detach().cpu().clone()
             if name in self.view.private:
                 self.view.private[name] = value
-            elif name in self.bank.tables:
-                first = len(self.claims[name]) - len(value)
-                self.bank.write(name, self.claims[name], torch.cat([self.bank.values[name][:first], value]))
             else:
+                first = len(self.claims[name]) - len(value)
+                value = torch.cat([self.bank.values[name][:first], value]) if first else value
                 self.bank.write(name, self.claims[name], value)
 
     def _start(self, name: str) -> Tensor:
         value = self.frozen[name]
         if name in self.bank.tables and name not in self.view.private and name not in self.sparse:
-            value = value[_first_claimed(self.claims[name]) :]
+            value = value[_end_claimed(self.claims[name]) or 0 :]
         return value.clone()
 
+    def _mask(self, name: str) -> Tensor:
+        claim = self.claims[name]
+        return claim[:, None] if name in self.bank.tables else claim
+
     def _whole(self, name: str) -> bool:
-        """Whether theta replaces the tensor, or is its end (a table): no mask is needed then."""
-        private_or_table = name in self.view.private or name in self.bank.tables
-        return private_or_table or bool(self.claims[name].all())
+        """Whether theta replaces the tensor, or is its end (a table): no mask is needed then. Nor is one for a sparse table,
+        whose gradient is kept to the claims."""
+        if name in self.view.private or name in self.sparse:
+            return True
+        claim = self.claims[name]
+        return bool(claim.all()) or (name in self.bank.tables and _end_claimed(claim) is not None)
 
     def _overlaid(self, name: str, theta: Tensor) -> Tensor:
         if name in self._masks:
@@ -85,8 +90,7 @@ class Overlay:
         return theta
 
 
-def _first_claimed(claim_V: Tensor) -> int:
-    """Rows are claimed at the end of a table, never in its middle."""
+def _end_claimed(claim_V: Tensor) -> int | None:
+    """Where the claimed rows begin, if they are the end of the table, as those of new items are; None where they are not."""
     first = int(claim_V.long().argmax())
-    assert bool(claim_V[first:].all())
-    return first
+    return first if bool(claim_V[first:].all()) else None

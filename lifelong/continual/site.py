@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +14,12 @@ from lifelong.core.errors import CapacityError, ConfigError
 
 Keep = Callable[[str], float]
 """Name of a weight tensor -> share of what a task claimed in it that it keeps, in [0, 1]."""
+
+Start = Literal["zero", "random", "left"]
+"""What claimed weights begin as: zero, fresh random values, or what an earlier task left there when it released them."""
+
+LEFT = "left/"
+"""Before a weight's name, among a task's private tensors: the values that it released, for those who come after it."""
 
 
 class Initial(Protocol):
@@ -44,23 +50,26 @@ class Site:
     """The tasks before this one, for strategies that change them."""
     claims: dict[str, Tensor] = field(default_factory=dict)
 
-    def claim_free(self, *, fresh: bool = False) -> View:
-        """See the parent's lineage, own every free weight, with private norms and biases.
+    def claim_free(self, begin: Start = "zero") -> View:
+        """See the parent's lineage, own every free weight and row, with private norms and biases.
 
-        What a child claims starts at 0, so before its first step it computes exactly what its parent computes; where `fresh`,
-        and for the root, it starts from random values.
+        What a child claims starts at 0, so before its first step it computes exactly what its parent computes; the root starts
+        from random values, and so does a child where `begin` says so. Raises ConfigError for "left" where nobody in its line
+        has kept what it released.
         """
         self._need_bare_parent()
         self._need_shared_parent()
         view = self._view()
         root = self.parent is None
-        start = self.initial(self.rows) if root or fresh else {}
+        start = self.initial(self.rows) if root or begin == "random" else {}
+        if begin == "left" and not root:
+            start = self._left()
         for name in self.bank.prunable if root else self._free_names():
             self._claim(name, self.bank.owners[name] == FREE, start.get(name))
         if root:
             for name in [n for n in self.bank.tables if not grows(n)]:
                 self._claim(name, self.bank.owners[name] == FREE, start[name])
-        self._claim_rows()
+        self._claim_rows(free=True)
         values = start if root else self.seen_by_parent()
         view.private = {name: value.clone() for name, value in private_values(values).items()}
         return view
@@ -150,25 +159,37 @@ class Site:
         view.private = {}
         self.claims = {}
 
-    def release_smallest(self, view: View, keep: Keep) -> int:
+    def release_smallest(self, view: View, keep: Keep, left: dict[str, Tensor] | None = None) -> int:
         """Keep the largest of what the task claimed in each weight tensor, by absolute value; the rest is free again.
 
         An exact count by a stable sort, so ties fall to the lower index (Conure prunes per layer, Yuan et al. 2021 section
         3.2.1; its code keeps one more and all ties). Released weights are zeroed, as in PackNet, where Conure leaves them at
-        their dense value: a child starts as its parent only from zero. Returns how many were released.
+        their dense value: a child starts as its parent only from zero. What they were goes into `left`: among the view's
+        private tensors it serves a child that claims them with begin="left". Returns how many were released.
         """
         released = 0
-        for name in self.bank.prunable:
-            if name not in self.claims:
-                continue
-            claimed = self.claims[name].flatten().nonzero().flatten()
-            size = self.bank.values[name].flatten()[claimed].abs()
-            order = torch.sort(size, descending=True, stable=True).indices
-            smallest = claimed[order[round(keep(name) * len(claimed)) :]]
-            self.bank.release(name, smallest)
-            self.claims[name] = self.bank.owners[name] == self.owner
-            released += len(smallest)
+        for name in [n for n in self.bank.prunable if n in self.claims]:
+            before, claimed = self.bank.values[name], self.claims[name].flatten().nonzero().flatten()
+            released += self._release(name, claimed, before.flatten()[claimed].abs(), keep(name))
+            if left is not None:
+                left[LEFT + name] = torch.where(self.bank.owners[name] == FREE, before, 0.0)
         return released
+
+    def release_shortest(self, keep: float) -> int:
+        """Keep the longest of the item rows that the task claimed, by Euclidean length; the others are free and zero, for later
+        tasks to claim. Row 0, the padding, stays. Returns how many were released."""
+        released = 0
+        for name in [n for n in self._growing() if n in self.claims]:
+            claimed = self.claims[name][1:].nonzero().flatten() + 1
+            released += self._release(name, claimed, self.bank.values[name][claimed].norm(dim=1), keep)
+        return released
+
+    def _release(self, name: str, claimed: Tensor, size: Tensor, keep: float) -> int:
+        order = torch.sort(size, descending=True, stable=True).indices
+        smallest = claimed[order[round(keep * len(claimed)) :]]
+        self.bank.release(name, smallest)
+        self.claims[name] = self.bank.owners[name] == self.owner
+        return len(smallest)
 
     def free_share(self) -> float:
         """Share of the prunable weights that nobody owns."""
@@ -195,19 +216,23 @@ class Site:
             self.bank.write(name, free, start)
         self.claims[name] = free
 
-    def _claim_rows(self) -> None:
-        """Rows of the bank's tables for the items that the task brings, random, and its to train."""
-        first = self._append_rows(zero=False)
-        if self.rows > first:
-            for name in self._growing():
-                self.claims[name] = torch.arange(self.rows) >= first
+    def _claim_rows(self, *, free: bool = False) -> None:
+        """Rows of the bank's tables for the items that the task brings, random, and its to train; where `free`, the rows that
+        earlier tasks have released, too."""
+        self._append_rows(zero=False)
+        for name in self._growing():
+            owners_V = self.bank.owners[name]
+            if free:
+                owners_V[owners_V == FREE] = self.owner
+            if bool((owners_V == self.owner).any()):
+                self.claims[name] = owners_V == self.owner
 
     def _reserve_rows(self) -> None:
         """The same numbers of rows, zero in the bank: the task keeps its values in private tables."""
         self._append_rows(zero=True)
 
-    def _append_rows(self, *, zero: bool) -> int:
-        """Rows for the items that the task brings, with the root's the padding row; returns the first."""
+    def _append_rows(self, *, zero: bool) -> None:
+        """Rows for the items that the task brings, with the root's the padding row."""
         first = self.rows - self.new_rows
         start = self.initial(self.rows) if self.new_rows else {}
         for name in self._growing():
@@ -215,10 +240,20 @@ class Site:
             self.bank.append_rows(name, torch.zeros_like(rows_nD) if zero else rows_nD, self.owner)
             if self.parent is None:  # the padding row is the root's, too; nothing ever reaches it
                 self.bank.owners[name][0] = self.owner
-        return 0 if self.parent is None else first
 
     def _growing(self) -> list[str]:
         return sorted(name for name in self.bank.tables if grows(name))
+
+    def _left(self) -> dict[str, Tensor]:
+        """The values that the line of parents left in the weights, the nearest one's first."""
+        assert self.parent is not None
+        found = {name: self.parent.private_value(LEFT + name) for name in self.bank.prunable}
+        if all(value is None for value in found.values()):
+            raise ConfigError(
+                "nothing was left in the free weights: no task in the line has kept what it released. Take start: zero, or let "
+                "the parent be learnt with release: keep"
+            )
+        return {name: value for name, value in found.items() if value is not None}
 
     def _free_names(self) -> list[str]:
         return [name for name in self.bank.prunable if bool((self.bank.owners[name] == FREE).any())]

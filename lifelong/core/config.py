@@ -133,8 +133,13 @@ class _StrictLoader(yaml.SafeLoader):
             mapping[key] = self.construct_object(value_node, deep=True)
         return mapping
 
+    def construct_date(self, node: yaml.ScalarNode) -> str:
+        """The text that it is: JSON has no dates."""
+        return str(node.value)
+
 
 _StrictLoader.add_constructor("tag:yaml.org,2002:map", _StrictLoader.construct_mapping)
+_StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", _StrictLoader.construct_date)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

@@ -1,6 +1,6 @@
 """The plain types that stations exchange. B users, L positions, D width, N points, K negatives, C scores."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, NamedTuple
 
@@ -90,7 +90,7 @@ class Batch:
     """Histories and the N points at which they are supervised.
 
     Point n reads the state of user rows_N[n] at position positions_N[n]; what should come out is targets_N[n]:
-    an index into the head's catalogue or classes (int64), or a number (float32).
+    an index into the head's catalogue or classes (int64), which labels hold (float32 (N, C)), or a number (float32).
     """
 
     history: History
@@ -135,7 +135,45 @@ class Classified:
     targets_N: np.ndarray
 
 
-Outcome = Ranked | Classified
+@dataclass(frozen=True)
+class Labelled:
+    """What a metric of several labels looks at: probabilities_NC float32, and targets_NC float32, 1 where a label holds."""
+
+    probabilities_NC: np.ndarray
+    targets_NC: np.ndarray
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """What a metric of numbers looks at: the predicted values_N and the right targets_N, float32, in the label's own units."""
+
+    values_N: np.ndarray
+    targets_N: np.ndarray
+
+
+Outcome = Ranked | Classified | Labelled | Estimated
+OUTCOMES: Mapping[str, type] = {
+    "items": Ranked,
+    "vectors": Ranked,
+    "classes": Classified,
+    "labels": Labelled,
+    "number": Estimated,
+}
+"""What a head answers -> what comes of it."""
+OF_USERS = ("classes", "labels", "number")
+"""Those answers that say something of the user; their tasks have a label."""
+
+
+def some_cases(outcome: Outcome, which_n: np.ndarray) -> Outcome:
+    """The outcome of the cases that a bool mask or an index array picks."""
+    return replace(outcome, **{name: column[which_n] for name, column in vars(outcome).items()})
+
+
+def joined(outcomes: Iterable[Outcome]) -> Outcome:
+    """One outcome of the cases of several of one kind, in their order; at least one."""
+    parts = list(outcomes)
+    columns = {name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])}
+    return replace(parts[0], **columns)
 
 
 @dataclass(frozen=True)

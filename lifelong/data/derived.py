@@ -2,6 +2,8 @@
 
 A history ends at the cut; the label is what lies in the days after it. So no event is read and asked about at once, and the
 same events make as many labels as there are questions (the universal behavioural profiles of the RecSys Challenge 2025).
+A parent pretrained on later events has seen the days after the cut of users to train on, never those of users to test on, as
+long as both tasks have the same split.salt, the same share `test`, and hold_out_users.
 """
 
 import datetime
@@ -15,6 +17,7 @@ import pyarrow.compute as pc
 
 from lifelong.core.config import build, suggest
 from lifelong.core.errors import ConfigError, DataError
+from lifelong.data.columns import MAX_SHOWN
 from lifelong.data.prepare import Prepared
 
 DAY = 86_400
@@ -155,7 +158,8 @@ def _counting(label: Derived, prepared: Prepared) -> _Counting:
 def _all_there(wanted: Sequence[str], known: Sequence[str | None], problem: str) -> None:
     for value in wanted:
         if value not in known:
-            raise DataError(f"{problem} {value!r}{suggest(value, [k for k in known if k is not None][:1000])}")
+            said = suggest(value, [k for k in known if k is not None])
+            raise DataError(f"{problem} {value!r}{said if len(said) <= MAX_SHOWN else said[:MAX_SHOWN] + ' …'}")
 
 
 def _any_between(prepared: Prepared, counts: _Counting, start: int, end: int) -> np.ndarray:

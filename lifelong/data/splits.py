@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from lifelong.core.errors import DataError
 from lifelong.data.mixing import splitmix
 
 TRAIN, VALID, TEST, UNUSED = 0, 1, 2, 3
@@ -51,7 +52,8 @@ def event_parts(split: Split, users_N: np.ndarray, times_N: np.ndarray, held_out
     """The part of each of N target events, in (user, time) order; int8.
 
     time: training before the first cut; the case of a user is its first target on or after a cut. leave_one_out: the last is
-    the test case, the one before it the validation case. Training events of held-out users are UNUSED.
+    the test case, the one before it the validation case. Training events of held-out users are UNUSED. Raises DataError for
+    events without times that are to be split by time.
     """
     parts_N = _by_time(split, users_N, times_N) if split.name == "time" else _leave_one_out(users_N)
     parts_N[(parts_N == TRAIN) & held_out_U[users_N]] = UNUSED
@@ -68,6 +70,8 @@ def _by_time(split: Split, users_N: np.ndarray, times_N: np.ndarray) -> np.ndarr
     parts_N = np.full(len(users_N), UNUSED, np.int8)
     if not len(users_N):
         return parts_N
+    if times_N.min() == times_N.max():
+        raise DataError("split: time: all events have the same time; take leave_one_out, or by_user")
     valid, test = time_cuts(split, times_N)
     era_N = (times_N >= valid).astype(np.int8) + (times_N >= test)
     first_N = np.ones(len(users_N), bool)

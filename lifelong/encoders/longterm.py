@@ -1,24 +1,33 @@
 """The long-term path: a user's whole past as a bag of items, beside the encoder that reads the latest events in order."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class LongTerm(nn.Module):
-    """tanh of the length-1 sum of item vectors, each weighted by 1 + log of how often the item occurs.
+    """The sum of the vectors of a user's distinct items over the square root of their number.
 
     It knows no order, so it sees what a window forgets: what sort of person this is. Its table has a row for every item row
     and grows with it; like any table of the trunk it belongs to the task that brought the items.
+
+    A map without bend: a tanh after it (the bag encoder of mult-DAE, Liang et al., WWW 2018) costs 0.001 to 0.005 of AUC and
+    macro-F1 over eight profile labels, the weight 1 + log(count) instead of 1 costs 0.003.
     """
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
         """Options of the long-term path."""
 
-        width: int = 64
-        """Width of its item vectors and of what it gives."""
+        width: int = 128
+        """Width of its item vectors and of what it gives. Mean AUC of eight profile labels: 64 .686, 96 .690, 128 .693,
+        256 .689. A million items at 128 take 512 MB."""
+        start: Literal["svd", "random"] = "svd"
+        """svd: what the training users have in common, in closed form, in seconds (layers/bag_table.py); random: for an
+        objective that trains the table."""
 
         def __post_init__(self) -> None:
             if self.width < 1:
@@ -27,7 +36,7 @@ class LongTerm(nn.Module):
     def __init__(self, config: Config, rows: int, device: str = "cpu") -> None:
         """`rows` of the item table; device "meta" makes its table without values."""
         super().__init__()
-        self.width = config.width
+        self.width, self.start = config.width, config.start
         self.items = nn.Embedding(rows, config.width, padding_idx=0, device=device)
         if device != "meta":  # draws of its own: another number of rows changes nothing that is drawn later
             own = torch.Generator().manual_seed(torch.initial_seed() % 2**63)
@@ -36,22 +45,25 @@ class LongTerm(nn.Module):
                 self.items.weight[0] = 0.0
 
     def forward(self, past_BS: Tensor) -> Tensor:
-        """(B, width) float32 of rows (B, S) int64, 0 = none, in any order; zeros for a user without a past."""
+        """(B, width) float32 of rows (B, S) int64, 0 = none, in any order; zeros for a user without a past.
+
+        The vectors of the rows are summed one after another, never gathered: 40 times quicker than a product with them, and
+        the same bits whoever is asked beside, however much is padded.
+        """
         rows_BS, weights_BS = bag(past_BS)
-        summed_BW = torch.bmm(weights_BS[:, None, :], self.items(rows_BS))[:, 0]
-        return torch.tanh(summed_BW)
+        return F.embedding_bag(
+            rows_BS, self.items.weight, mode="sum", per_sample_weights=weights_BS, sparse=self.items.sparse
+        )
 
 
 def bag(past_BS: Tensor) -> tuple[Tensor, Tensor]:
-    """Sorted rows (B, S) and weights (B, S) float32: 1 + log(count) at one of each distinct row, 0 elsewhere; length 1 a user.
+    """Sorted rows (B, S) and weights (B, S) float32: alike at one of each distinct row, 0 elsewhere, of length 1 a user.
 
-    >>> bag(torch.tensor([[0, 7, 5, 7]]))[1].pow(2).sum()
-    tensor(1.)
+    >>> bag(torch.tensor([[0, 7, 5, 7, 8, 9]]))
+    (tensor([[0, 5, 7, 7, 8, 9]]), tensor([[0.0000, 0.5000, 0.5000, 0.0000, 0.5000, 0.5000]]))
     """
     rows_BS = past_BS.sort(dim=1).values
-    first_BS = torch.ones_like(rows_BS, dtype=torch.bool)
-    first_BS[:, 1:] = rows_BS[:, 1:] != rows_BS[:, :-1]
-    run_BS = first_BS.long().cumsum(1) - 1
-    counts_BS = torch.zeros_like(rows_BS).scatter_add_(1, run_BS, torch.ones_like(rows_BS)).gather(1, run_BS)
-    weights_BS = torch.where(first_BS & (rows_BS != 0), 1.0 + counts_BS.float().log(), 0.0)
-    return rows_BS, weights_BS / weights_BS.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    first_BS = rows_BS != 0
+    first_BS[:, 1:] &= rows_BS[:, 1:] != rows_BS[:, :-1]
+    count_B1 = first_BS.sum(dim=1, keepdim=True).clamp(min=1)
+    return rows_BS, torch.where(first_BS, count_B1.float().rsqrt(), 0.0)

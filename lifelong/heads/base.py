@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from lifelong.core.types import Negatives, Outcome, Seen
@@ -25,7 +26,8 @@ class Head(nn.Module, ABC):
     repeats: bool = True
     """Whether an answer may be an item that the user already had."""
     answers: ClassVar[str]
-    """What a score is about: "items" or "classes"."""
+    """What a score is about: "items"; "classes", of which one is right; "labels", of which any are; a "number", which it is;
+    "vectors", of which it is one entry."""
     objective: ClassVar[str]
     """The objective that trains it where a task names none."""
     metrics: ClassVar[tuple[str, ...]]
@@ -34,6 +36,19 @@ class Head(nn.Module, ABC):
     def __init__(self, config: Config, width: int, catalogue: Sequence[str], rows_C: Tensor | None) -> None:
         super().__init__()
         self.config = config
+
+    def prepare(self, targets_N: Tensor) -> None:
+        """Be told the right answers of training, once, before it begins; what is kept of them is a buffer of the head's."""
+
+    def probabilities(self, scores_NC: Tensor) -> Tensor:
+        """What is said of each score (N, C), float32: the probability of each class or label; anything else as it is.
+
+        Its bits do not depend on who else is asked: torch's sigmoid has one formula for eight values at a time and another for
+        the rest, exp and quotients have one for all.
+        """
+        if self.answers == "labels":
+            return torch.exp(-scores_NC).add_(1.0).reciprocal_()
+        return scores_NC.softmax(dim=1) if self.answers == "classes" else scores_NC
 
     @property
     def needs_seen(self) -> bool:
@@ -53,9 +68,21 @@ class Head(nn.Module, ABC):
         negatives: Negatives | None,
         seen: Seen | None = None,
     ) -> Tensor:
-        """Mean loss (scalar) of N points with the right answers targets_N.
+        """Mean loss (scalar) of N points with the right answers targets_N: places in the catalogue, int64; of labels 1 where it
+        holds, float32 (N, C); of numbers the number, float32.
 
         seen: what lies before each point, where the head needs it.
+        """
+
+    @property
+    def solvable(self) -> bool:
+        """Whether `solve` can find its parameters."""
+        return False
+
+    def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
+        """Take the parameters that fit best on fixed user vectors, (N, W) float32 of training and of validation users.
+
+        A task that stands on another begins there. Only where `solvable`.
         """
 
     @abstractmethod

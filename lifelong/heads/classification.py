@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lifelong.core.types import Classified, Negatives, Outcome, Seen
 from lifelong.heads.base import Head
+from lifelong.heads.losses.weights import balanced
 
 
 class Classification(Head):
@@ -26,6 +27,9 @@ class Classification(Head):
         """Share of the target spread over all classes."""
         weighting: Literal["none", "balanced"] = "none"
         """balanced: each class weighs the same in the loss, by its share in the batch's targets."""
+
+        solved: bool = True
+        """Whether a task that stands on another begins with the logistic regression on its parent's user vectors."""
 
     answers: ClassVar[str] = "classes"
     objective: ClassVar[str] = "supervised"
@@ -53,14 +57,24 @@ class Classification(Head):
     ) -> Tensor:
         """Cross-entropy, mean over the points."""
         logits_NC = self.scores(users_ND, items)
-        weight_C = _balance(targets_N, logits_NC.shape[1]) if self.options.weighting == "balanced" else None
+        weight_C = balanced(targets_N, logits_NC.shape[1]) if self.options.weighting == "balanced" else None
         return F.cross_entropy(logits_NC, targets_N, weight_C, label_smoothing=self.options.label_smoothing)
+
+    @property
+    def solvable(self) -> bool:
+        """By a convex fit."""
+        return self.options.solved
+
+    def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
+        """Logistic regression, its penalty chosen on validation users (heads/fitting.py)."""
+        from lifelong.heads.fitting import solve_classes  # scikit-learn takes a second to import
+
+        classes, weighting = len(self.output.bias), self.options.weighting
+        found = solve_classes(users_NW, targets_N, valid_NW, valid_targets_N, classes, weighting=weighting)
+        with torch.no_grad():
+            self.output.weight.copy_(found.weight_CW)
+            self.output.bias.copy_(found.bias_C)
 
     def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:
         """Probabilities and right classes."""
-        return Classified(scores_NC.softmax(dim=1).cpu().numpy(), targets_N.cpu().numpy())
-
-
-def _balance(targets_N: Tensor, classes: int) -> Tensor:
-    counts_C = torch.bincount(targets_N, minlength=classes).clamp(min=1)
-    return len(targets_N) / (classes * counts_C).float()
+        return Classified(self.probabilities(scores_NC).cpu().numpy(), targets_N.cpu().numpy())

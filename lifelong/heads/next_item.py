@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.core.errors import ConfigError
 from lifelong.core.types import Negatives, Outcome, Ranked, Seen
 from lifelong.heads.base import Head
+from lifelong.heads.layers.copying import Copying, add_mass_, mass_of_items, split_mass
+from lifelong.heads.losses.pairwise import hard_negatives, pairwise_loss, uniform_negatives
 from lifelong.heads.losses.softmax import sampled_loss, softmax_loss
 
 
@@ -25,6 +28,10 @@ class NextItem(Head):
     class Config(Head.Config):
         """Options of the head."""
 
+        loss: Literal["softmax", "bpr", "lambdafm"] = "softmax"
+        """softmax over the catalogue; bpr: each right item against one drawn uniformly; lambdafm: one drawn among the high."""
+        rho: float = 0.3
+        """lambdafm: how high, from 1 (hardly) towards 0 (the highest alone); 0.3 as in Conure and PeterRec."""
         tied: bool = True
         """Score with the input table where all catalogue items are in it."""
         repeats: bool = True
@@ -35,6 +42,15 @@ class NextItem(Head):
         """So many more candidates, drawn from the batch's own right answers."""
         full_softmax_up_to: int = 4000
         """Largest catalogue whose loss looks at every item."""
+        copy: bool = False
+        """Whether an item also gets probability by having been there, from each of its events among the model's `past` latest:
+        p(i) is proportional to exp(user · item + bias) + the sum of exp(psi) over the events of i (heads/layers/copying.py).
+        The shared normaliser is CopyNet's (Gu et al., ACL 2016), to copy repeats RepeatNet's (Ren et al., AAAI 2019).
+        MEASURED."""
+
+        def __post_init__(self) -> None:
+            if not 0 < self.rho <= 1:
+                raise ValueError(f"rho is {self.rho}, it must lie above 0 and not above 1")
 
     answers: ClassVar[str] = "items"
     objective: ClassVar[str] = "autoregressive"
@@ -45,6 +61,10 @@ class NextItem(Head):
 
     def __init__(self, config: Config, width: int, catalogue: Sequence[str], rows_C: Tensor | None) -> None:
         super().__init__(config, width, catalogue, rows_C)
+        if config.copy and (rows_C is None or not config.repeats or config.loss != "softmax"):
+            raise ConfigError(
+                "head next_item: copy: true needs repeats: true, loss: softmax and a catalogue that the model reads"
+            )
         self.options, self.repeats = config, config.repeats
         tied = config.tied and rows_C is not None
         self.register_buffer("rows_C", rows_C if tied else None, persistent=False)
@@ -54,6 +74,12 @@ class NextItem(Head):
         if self.output is not None:
             nn.init.normal_(self.output.weight, std=0.02)
         self.bias = nn.Parameter(torch.zeros(len(catalogue)))
+        self.copying = Copying(width) if config.copy else None
+
+    @property
+    def needs_seen(self) -> bool:
+        """Where nothing comes twice, and where what was there is copied."""
+        return not self.repeats or self.copying is not None
 
     def matrix(self, items: nn.Embedding) -> Tensor:
         """The catalogue's item vectors (C, D); a slice of the table, not a copy, where its rows are neighbours."""
@@ -74,8 +100,14 @@ class NextItem(Head):
         return items(self.rows_C[index_N])
 
     def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
-        """Scores (B, C) of the whole catalogue."""
-        return F.linear(users_BD, self.matrix(items), self.bias)
+        """Scores (B, C) of the whole catalogue; with `copy` those of what is seen are raised by log-add-exp."""
+        scores_BC = F.linear(users_BD, self.matrix(items), self.bias)
+        return scores_BC if self.copying is None else add_mass_(scores_BC, *self.copied(users_BD, items, seen))
+
+    def copied(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None) -> tuple[Tensor, Tensor]:
+        """The catalogue index (B, S) int64 of each item that is seen, once, else -1; and its log mass (B, S) float32."""
+        index_NS, psi_NS = self._copies(users_BD, items, seen)
+        return mass_of_items(index_NS, psi_NS)
 
     def loss(
         self,
@@ -94,20 +126,52 @@ class NextItem(Head):
         tends to the full loss as negatives grow, where correcting both, as is often done, does not
         (Khrylchenko et al., RecSys 2025; tests/heads/test_next_item.py).
         """
+        if self.options.loss != "softmax":
+            return self._pairwise(users_ND.float(), targets_N, items, self._left_out(seen))
+        if negatives is None and self.copying is None:
+            return softmax_loss(users_ND, self.matrix(items), self.bias, targets_N, self._left_out(seen))
+        right_N, beside_N = (users_ND * self.vectors(targets_N, items)).sum(1) + self.bias[targets_N], None
+        if self.copying is not None:
+            index_NS, psi_NS = self._copies(users_ND, items, seen)
+            copied_N, beside_N = split_mass(psi_NS, index_NS == targets_N[:, None])
+            right_N = torch.logaddexp(right_N.float(), copied_N)
         if negatives is None:
-            return softmax_loss(users_ND, self.matrix(items), self.bias, targets_N, self._index(seen))
-        right_N = (users_ND * self.vectors(targets_N, items)).sum(1) + self.bias[targets_N]
+            all_C = torch.arange(len(self.bias), device=targets_N.device)
+            return sampled_loss(users_ND, self.matrix(items), self.bias, right_N, (targets_N, all_C), beside_N)
         shift_K = self.bias[negatives.index_K] - negatives.log_expected_K  # the target is always there: no correction
         wrong_KD = self.vectors(negatives.index_K, items)
-        return sampled_loss(users_ND, wrong_KD, shift_K, right_N, (targets_N, negatives.index_K))
+        return sampled_loss(users_ND, wrong_KD, shift_K, right_N, (targets_N, negatives.index_K), beside_N)
 
-    def _index(self, seen: Seen | None) -> Tensor | None:
-        """Catalogue indices (N, S) of what lies before each point, -1 where there is none."""
+    def _pairwise(self, users_ND: Tensor, targets_N: Tensor, items: nn.Embedding, taken_NS: Tensor | None) -> Tensor:
+        """The right item of each point against one that is drawn here, out of the whole catalogue; the feed's are not used."""
+        size = len(self.bias)
+        score = lambda index_M: F.linear(users_ND, self.vectors(index_M, items), self.bias[index_M])  # noqa: E731
+        if self.options.loss == "bpr":
+            wrong_N, found_N = uniform_negatives(targets_N, size, taken_NS)
+        else:
+            wrong_N, found_N = hard_negatives(targets_N, size, taken_NS, score, self.options.rho)
+        right_N, wrong_N = ((users_ND * self.vectors(n, items)).sum(1) + self.bias[n] for n in (targets_N, wrong_N))
+        return pairwise_loss(right_N, wrong_N, found_N)
+
+    def _copies(self, users_ND: Tensor, items: nn.Embedding, seen: Seen | None) -> tuple[Tensor, Tensor]:
+        """Catalogue index and psi (N, S) of each event that a point may see."""
+        if self.copying is None or seen is None:
+            raise ValueError("next_item with copy scores what was there before: it must be given `seen`")
+        index_BS = self._index(seen.rows_BS)
+        psi_NS = self.copying(users_ND, items(seen.rows_BS), seen, index_BS >= 0)
+        return index_BS[seen.users_N], psi_NS
+
+    def _left_out(self, seen: Seen | None) -> Tensor | None:
+        """Catalogue indices (N, S) of what lies before each point and cannot come again, -1 where there is none."""
         if seen is None or self.index_V is None or self.repeats:
             return None
-        seen_NS = seen.rows_NS
-        outside_NS = seen_NS >= len(self.index_V)
-        return self.index_V[seen_NS.masked_fill(outside_NS, 0)]
+        return self._index(seen.rows_NS)
+
+    def _index(self, rows: Tensor) -> Tensor:
+        """Catalogue indices of item rows, -1 for one that is not in it."""
+        assert self.index_V is not None
+        outside = rows >= len(self.index_V)
+        return self.index_V[rows.masked_fill(outside, 0)]
 
     def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:
         """Ranks, ties and NaN counted against the model; what may not be recommended has been set to -inf before."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from lifelong.core.errors import ConfigError
-from lifelong.core.types import Negatives, Outcome, Ranked
+from lifelong.core.types import Negatives, Outcome, Ranked, Seen
 from lifelong.heads.base import Head
 
 
@@ -15,8 +15,8 @@ class UserVector(Head):
     """Its scores are the user vector, entry by entry; its catalogue is empty, it has no parameters.
 
     It is measured by retrieval: of each user's history every other event goes into one half, and the rank is how many users'
-    second halves lie as near, by cosine, to the user's first half as his own (lifelong/evaluation.py). hr@1 is the share of users
-    whose own half is the nearest.
+    second halves lie as near, by cosine, to the user's first half as his own (lifelong/retrieval.py). hr@1 is the share of
+    users whose own half is the nearest.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class UserVector(Head):
     def __init__(self, config: Config, width: int, catalogue: Sequence[str], rows_C: Tensor | None) -> None:
         super().__init__(config, width, catalogue, rows_C)
 
-    def scores(self, users_BD: Tensor, items: nn.Embedding, seen_BS: Tensor | None = None) -> Tensor:
+    def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
         """The user vectors (B, D)."""
         return users_BD
 
@@ -40,7 +40,7 @@ class UserVector(Head):
         targets_N: Tensor,
         items: nn.Embedding,
         negatives: Negatives | None,
-        seen_NS: Tensor | None = None,
+        seen: Seen | None = None,
     ) -> Tensor:
         """Raises ConfigError: there is nothing that could be right or wrong."""
         raise ConfigError(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lifelong.core.errors import DataError
-from lifelong.core.types import Classified, Measure, Outcome, Ranked
+from lifelong.core.types import Measure, Outcome
 from lifelong.metrics.kinds.base import Metric
 
 CELLS = 1 << 22
@@ -39,8 +39,8 @@ def paired_difference(
     n = cases(a)
     if type(a) is not type(b) or n != cases(b):
         raise DataError(f"paired difference: {n} {type(a).__name__} cases against {cases(b)} {type(b).__name__} cases")
-    if isinstance(a, Classified) and isinstance(b, Classified) and not np.array_equal(a.targets_N, b.targets_N):
-        raise DataError("paired difference: the right classes of the two differ, so they are not the same cases")
+    if not all(np.array_equal(column, vars(b)[name]) for name, column in vars(a).items() if "targets" in name):
+        raise DataError("paired difference: the right answers of the two differ, so they are not the same cases")
     if n == 0:
         return Measure(np.nan, np.nan, np.nan, 0)
     values_R = [metric.value(a, w_RN) - metric.value(b, w_RN) for w_RN in resample(n, resamples, seed)]
@@ -61,7 +61,7 @@ def resample(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
 
 def cases(outcome: Outcome) -> int:
     """How many cases an outcome is about."""
-    return len(outcome.ranks_N) if isinstance(outcome, Ranked) else len(outcome.targets_N)
+    return len(next(iter(vars(outcome).values())))
 
 
 def _measure(value: float, values: list[np.ndarray], n: int, level: float) -> Measure:

@@ -1,7 +1,5 @@
 """Predict the next item at every position, in one causal pass over the window."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from lifelong.core.errors import ConfigError
@@ -17,8 +15,8 @@ class Autoregressive(Objective):
     readable events before it. Raises ConfigError for an encoder that sees the future.
     """
 
-    points: ClassVar[str] = "events"
-    causal: ClassVar[bool | None] = True
+    points = "events"
+    causal = True
 
     def loss(self, net: Net, batch: Batch) -> Tensor:
         """The head's loss at every point of the batch."""

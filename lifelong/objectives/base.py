@@ -56,7 +56,7 @@ class Objective(nn.Module, ABC):
         """The scalar to minimise for one batch."""
 
     def equip(self, width: int) -> None:
-        """Make what it trains for itself, for user vectors of that width, from torch's global generator; before the first loss."""
+        """Make what it trains for itself, for user vectors of that width, out of torch's global generator; before any loss."""
 
     def end_epoch(self) -> dict[str, float]:
         """What there is to tell of the epoch that has ended. Raises LifelongError where its training cannot be of use."""

@@ -89,8 +89,8 @@ def disagreement(predicted_BP: Tensor, target_BP: Tensor) -> Tensor:
 
 
 def apart(first_BP: Tensor, second_BP: Tensor, temperature: float) -> Tensor:
-    """-log p(own other view | all users of the batch), softmax of cosines / temperature, both ways (InfoNCE, van den Oord et al.
-    2018; NT-Xent between views, Chen et al. 2020)."""
+    """-log p(own other view | all users of the batch), softmax of cosines / temperature, both ways (InfoNCE, van den Oord
+    et al. 2018)."""
     logits_BB = F.normalize(first_BP, dim=1) @ F.normalize(second_BP, dim=1).T / temperature
     own_B = torch.arange(len(logits_BB), device=logits_BB.device)
     return (F.cross_entropy(logits_BB, own_B) + F.cross_entropy(logits_BB.T, own_B)) / 2

@@ -1,7 +1,7 @@
 """Hide some events of the window and predict them from both sides (cloze); for encoders that see the future."""
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,8 +30,8 @@ class Masked(Objective):
             if not 0 < self.share < 1:
                 raise ValueError(f"share is {self.share}, it must lie in (0, 1)")
 
-    points: ClassVar[str] = "events"
-    causal: ClassVar[bool | None] = False
+    points = "events"
+    causal = False
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

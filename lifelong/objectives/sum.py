@@ -13,8 +13,8 @@ from lifelong.objectives.base import Net, Objective
 
 
 class Sum(Objective):
-    """sum of weight x loss over the parts. All parts see the same batch, so they must agree on what it supervises and on whether
-    the encoder may see the future; a part that cares about neither goes with any."""
+    """sum of weight x loss over the parts. All parts see the same batch, so they must agree on what it supervises and on
+    whether the encoder may see the future; a part that cares about neither goes with any."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Objective.Config):

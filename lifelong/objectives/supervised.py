@@ -1,7 +1,5 @@
 """Predict a label of the user from the user vector, the state at the end of the window."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from lifelong.core.types import Batch
@@ -15,7 +13,7 @@ class Supervised(Objective):
     reads the state of the last event instead, which the encoder was trained to make informative.
     """
 
-    points: ClassVar[str] = "users"
+    points = "users"
 
     def loss(self, net: Net, batch: Batch) -> Tensor:
         """The head's loss at every point of the batch."""

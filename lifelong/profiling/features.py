@@ -19,7 +19,7 @@ LEAST_USERS = 3
 
 class Features:
     """Features of everybody for one fold. Weights and directions come from all users of the data set, labelled or not, but
-    those who are asked: what pretraining may use of them, baselines may, too."""
+    unseen ones who are asked: whose events pretraining has read, of those baselines may read them, too."""
 
     def __init__(self, people: People, fold: Fold, seed: int) -> None:
         self.people, self.fold, self.seed = people, fold, seed
@@ -47,7 +47,8 @@ class Features:
     @cached_property
     def _others_U(self) -> np.ndarray:
         others_U = np.ones(self.people.counts_UV.shape[0], bool)
-        others_U[self.people.users_P[self.fold.test_n]] = False
+        unseen_n = self.fold.test_n[~self.people.seen_P[self.fold.test_n]]
+        others_U[self.people.users_P[unseen_n]] = False
         return others_U
 
     @cached_property

@@ -21,7 +21,7 @@ from lifelong.living import LivingModel
 from lifelong.task import Task
 
 MOST_CATEGORIES = 512
-"""A field of the items with more values says too little of each for shares of them to be learnt from."""
+"""A field of the items with more values, or more than one for two items, says too little of each for shares to be learnt."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,11 @@ def people_of(
 
     Raises UsageError for another kind of task.
     """
-    label, prepared = task.data.label, model.prepare(task, progress)
-    if not label or not np.issubdtype(cases.train.targets_N.dtype, np.integer) or not cases.catalogue:
+    if task.answers != "classes":
         raise UsageError(
             f"task {task.name!r} predicts no class of users; --profile is for tasks with data.label and classes"
         )
-    order_P, parts_P = _joined(cases)
+    prepared, (order_P, parts_P) = model.prepare(task, progress), _joined(cases)
     parts = (cases.train, cases.valid, cases.test)
     users_P = np.concatenate([part.users_N for part in parts])[order_P]
     field, categories_VG = _categories(prepared, category)
@@ -78,7 +77,7 @@ def people_of(
         targets_P=np.concatenate([part.targets_N for part in parts])[order_P].astype(np.int64),
         seen_P=_seen(model, parent, ids, progress)[users_P],
         parts_P=parts_P,
-        counts_UV=_counts(prepared, _before_cut(prepared, label)),
+        counts_UV=_counts(prepared, _before_cut(task, prepared)),
         categories_VG=categories_VG,
         field=field,
     )
@@ -92,10 +91,11 @@ def _joined(cases: Cases) -> tuple[np.ndarray, np.ndarray]:
     return order, np.repeat(np.array([TRAIN, VALID, TEST], np.int8), sizes)[order]
 
 
-def _before_cut(prepared: Prepared, label: str) -> np.ndarray:
+def _before_cut(task: Task, prepared: Prepared) -> np.ndarray:
     """Bool (E): the events that may be read for the label."""
-    cut = prepared.label_cuts.get(label)
-    times_E = np.asarray(prepared.times_E)
+    derived = task.data.labels.items()
+    cuts = [found.seconds if found else prepared.label_cuts.get(name) for name, found in derived]
+    times_E, cut = np.asarray(prepared.times_E), cuts[0]
     return np.ones(len(times_E), bool) if cut is None else times_E < cut
 
 
@@ -128,7 +128,8 @@ def _categories(prepared: Prepared, wanted: str | None) -> tuple[str, sp.csr_mat
         raise DataError(f"{prepared.name}: items have no field {wanted!r}; there is: {', '.join(fields) or 'none'}")
     values = {name: _texts(prepared, name) for name in ([wanted] if wanted else fields)}
     sizes = {name: len(set(found)) for name, found in values.items()}
-    fitting = [name for name in sizes if wanted or 1 < sizes[name] <= MOST_CATEGORIES]
+    most = min(MOST_CATEGORIES, len(prepared.items) // 2)
+    fitting = [name for name in sizes if wanted or 1 < sizes[name] <= most]
     if not fitting:
         return "", sp.csr_matrix((len(prepared.items), 0), dtype=np.float32)
     chosen = max(fitting, key=lambda name: sizes[name])

@@ -63,10 +63,10 @@ def profile(
     table of the sealed split. Raises UsageError where a task predicts no class, or nobody unseen can be asked.
     """
     began, settings, progress = time.perf_counter(), settings or Settings(), progress or Silent()
-    names = list(tasks or [name for name, member in model.members.items() if member.task.data.label])
+    names = list(tasks or [name for name, member in model.members.items() if member.task.answers == "classes"])
     if not names:
         raise UsageError(
-            f"{model.store.path.name}: no task predicts a label of users; add one with `lifelong add-task`"
+            f"{model.store.path.name}: no task predicts a class of users; add one with `lifelong add-task`"
         )
     for name in names:
         model.answering(name)
@@ -117,7 +117,7 @@ def _about(model: LivingModel, people: People, labelled: int) -> dict[str, Any]:
     counts = np.bincount(people.targets_P, minlength=len(people.classes)).tolist()
     cases = model.cases(people.task)
     return {
-        "label": member.task.data.label,
+        "label": ", ".join(member.task.data.labels),
         "dataset": cases.dataset_key,
         "notice": cases.notice,
         "classes": dict(zip(people.classes, counts, strict=True)),

@@ -9,7 +9,7 @@ from lifelong.continual.view import ITEM_TABLE
 from lifelong.core.compute import Compute
 from lifelong.core.errors import ConfigError
 from lifelong.core.progress import Progress, Silent
-from lifelong.core.types import Classified
+from lifelong.core.types import Classified, Outcome
 from lifelong.data.sequences import Points
 from lifelong.evaluation import outcome_of
 from lifelong.growing import Growth, known_items, make_strategy, mount
@@ -66,14 +66,22 @@ def _train(model: LivingModel, task: Task, cases: Cases, features: Features, see
     train, valid, test = (
         points.where(places(points.users_N, people.users_P[n])) for n in (fold.train_n, fold.valid_n, fold.test_n)
     )
-    own = replace(cases, train=train, valid=valid, test=test)
-    owner = 1 + max(member.view.owner for member in model.members.values())
-    growth = Growth(model.design, model.bank, model._parent(task, model.members), owner, task, own, seed, Compute())
-    member = growth.run(Silent(), Resume(None))
-    answering = Answering(mount(model.design, growth.site.bank, member, own.known), model.design)
-    outcome = outcome_of(answering, own, own.test)
+    outcome, epochs = _grow(model, task, replace(cases, train=train, valid=valid, test=test), seed)
     assert isinstance(outcome, Classified)
-    return np.asarray(outcome.probabilities_NC), f"{len(growth.curve)} epochs"
+    return np.asarray(outcome.probabilities_NC), f"{epochs} epochs"
+
+
+def outcome_after(model: LivingModel, task: Task, cases: Cases, seed: int) -> Outcome:
+    """What the task answers on its test cases after it was taken in with these cases; the model stays as it is."""
+    return _grow(model, task, cases, seed)[0]
+
+
+def _grow(model: LivingModel, task: Task, cases: Cases, seed: int) -> tuple[Outcome, int]:
+    owner = 1 + max(member.view.owner for member in model.members.values())
+    growth = Growth(model.design, model.bank, model._parent(task, model.members), owner, task, cases, seed, Compute())
+    member = growth.run(Silent(), Resume(None))
+    answering = Answering(mount(model.design, growth.site.bank, member, cases.known), model.design)
+    return outcome_of(answering, cases, cases.test), len(growth.curve)
 
 
 def _joined(cases: Cases) -> Points:

@@ -7,7 +7,7 @@ from lifelong.reports.element import Html, el
 from lifelong.reports.format import change, is_number, score, shorten
 from lifelong.reports.svg import picture
 
-LABEL_W, PLOT_W, VALUE_W, ROW_H, FOOT_H = 104, 210, 62, 26, 20
+LABEL_W, PLOT_W, VALUE_W, ROW_H, FOOT_H = 104, 250, 72, 26, 22
 
 
 def forest(rows: Mapping[str, Mapping[str, Any] | None], label: str, *, signed: bool = True) -> Html:

@@ -8,7 +8,7 @@ from lifelong.reports.format import count, is_number, percent, score, shorten
 from lifelong.reports.svg import picture
 
 CELL, GAP, LABEL_W, HEAD_H = 44, 2, 112, 84
-SIDE, LEFT = 200, 34
+SIDE, LEFT = 200, 46
 SMALL_FROM = 14
 """From so many classes on the cells are small and carry no text but their title."""
 
@@ -64,7 +64,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], label: str) -> Html:
         title = el("title", f"{count(b['n'])} answers, {score(b['confidence'])} sure, {score(b['accuracy'])} right")
         parts.append(el("line", x1=x, x2=x, y1=y, y2=8 + SIDE * (1 - b["confidence"]), class_="run"))
         parts.append(el("circle", title, cx=round(x, 2), cy=round(y, 2), r=round(radius, 2), class_="best"))
-    return picture(LEFT + SIDE + 16, SIDE + 46, label, *parts)
+    return picture(LEFT + SIDE + 24, SIDE + 46, label, *parts)
 
 
 def _axis() -> list[Html]:

@@ -60,17 +60,18 @@ def _table(title: str, table: Document, metrics: Sequence[str]) -> Html:
     """Methods as rows; for each metric the value, a bar with its interval, and ours minus each baseline."""
     methods, differences = table.get("methods") or {}, table.get("differences") or {}
     ours = list(differences)
-    heads = ["Method", "Metric", "Value", "Interval", "", *(f"{name}, minus it" for name in ours), "ECE", "Time"]
+    heads = ["Method", "Value", "Interval", "", *(f"{name}, minus it" for name in ours), "ECE", "Time"]
     bodies = []
     for metric in metrics:
         top = max(_known(methods, metric, "high") + _known(methods, metric, "value"), default=0.0)
         best = max(_known(methods, metric, "value"), default=None)
-        rows = [_row(name, m, metric, top, best, differences) for name, m in methods.items()]
+        once = metric == metrics[0]
+        rows = [_row(name, m, metric, top, best, differences, once) for name, m in methods.items()]
         bodies.append(
             el("tbody", el("tr", el("th", metric, colspan=len(heads), scope="rowgroup"), class_="group"), *rows)
         )
     users = f"{title}: {count(table.get('users'))} users asked"
-    return el("div", el("h3", users), scrolling_table(heads, bodies, words=2))
+    return el("div", el("h3", users), scrolling_table(heads, bodies, words=1), class_="split")
 
 
 def _known(methods: Document, metric: str, key: str) -> list[float]:
@@ -78,19 +79,21 @@ def _known(methods: Document, metric: str, key: str) -> list[float]:
     return [value for value in found if is_number(value)]
 
 
-def _row(name: str, m: Document, metric: str, top: float, best: float | None, differences: Document) -> Html:
+def _row(
+    name: str, m: Document, metric: str, top: float, best: float | None, differences: Document, once: bool
+) -> Html:
+    """A method under one metric; `once`: with what belongs to the method alone."""
     figure = (m.get("metrics") or {}).get(metric) or {}
     value, low, high = (figure.get(key) for key in ("value", "low", "high"))
     return el(
         "tr",
         el("th", name, scope="row"),
-        el("td", metric),
         number(score(value), "best" if value == best else ""),
         number(interval(low, high)),
         el("td", svg.interval_bar(value, low, high, top), class_="bar"),
         *(_difference((by.get(name) or {}).get(metric)) for by in differences.values()),
-        number(score(m.get("ece"))),
-        number(duration(m.get("seconds"))),
+        number(score(m.get("ece")) if once else ""),
+        number(duration(m.get("seconds")) if once else ""),
         class_="ours" if m.get("ours") else None,
     )
 

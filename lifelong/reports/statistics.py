@@ -76,12 +76,15 @@ def _flagged(found: Mapping[str, Any]) -> Html:
     ]
     known = [t for by in tasks.values() for t in by.values() if t.get("gain")]
     if harmed:
-        text = f"Negative transfer: {', '.join(harmed)} ended clearly below the same network trained alone."
+        word, text = "Negative transfer.", f"Clearly below the same network trained alone: {', '.join(harmed)}."
     elif known:
-        text = f"No negative transfer: none of {len(known)} scores lies clearly below the same network trained alone."
+        word = "No negative transfer."
+        text = f"None of {len(known)} scores lies clearly below the same network trained alone."
     else:
-        text = "Negative transfer was not looked for: run it with the strategy scratch beside the others."
-    return el("p", el("strong", text), class_=f"outcome {'broken' if harmed else 'kept' if known else 'open'}")
+        word, text = "Negative transfer was not looked for:", "run it with the strategy scratch beside the others."
+    return el(
+        "p", el("strong", word), " ", text, class_=f"outcome {'broken' if harmed else 'kept' if known else 'open'}"
+    )
 
 
 def _tasks(found: Mapping[str, Any]) -> Html:

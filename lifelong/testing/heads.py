@@ -6,10 +6,11 @@ Each check takes `make(width, catalogue, rows_C) -> Head` and raises AssertionEr
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.core import registry
-from lifelong.core.types import Classified, Ranked
+from lifelong.core.types import OUTCOMES, Seen, moved
 from lifelong.heads.base import Head
 from lifelong.metrics.parse import parse
 
@@ -24,34 +25,47 @@ def makers(name: str) -> Make:
 
 
 def example(make: Make) -> tuple[Head, Tensor, Tensor, nn.Embedding]:
-    """A head, 32 user vectors, their right answers (a function of the vector), and an item table."""
+    """A head that has been told its targets, 32 user vectors, their right answers (a function of the vector), an item table."""
     torch.manual_seed(0)
-    rows_C = torch.arange(1, len(CATALOGUE) + 1)
-    head = make(WIDTH, CATALOGUE, rows_C)
+    head = _made(make)
     users_ND, items = torch.randn(32, WIDTH), nn.Embedding(len(CATALOGUE) + 1, WIDTH)
-    return head, users_ND, (users_ND @ torch.randn(WIDTH, len(CATALOGUE))).argmax(dim=1), items
+    targets_N = right_answers(head, users_ND @ torch.randn(WIDTH, _columns(head)))
+    head.prepare(targets_N)
+    return head, users_ND, targets_N, items
+
+
+def right_answers(head: Head, signal_NC: Tensor) -> Tensor:
+    """Answers of the head's kind, a function of a signal (N, C): the largest, all above 0, or the number itself."""
+    if head.answers == "labels":
+        return (signal_NC > 0).float()
+    return 100 + 7 * signal_NC[:, 0] if head.answers == "number" else signal_NC.argmax(dim=1)
 
 
 def check_scores(make: Make) -> None:
     """One finite score for each catalogue entry, the same whoever else is asked at the same shape, and for a cold user too."""
     head, users_ND, _, items = example(make)
     head.eval()
-    scores_NC = head.scores(users_ND, items).detach()
-    assert scores_NC.shape == (32, len(CATALOGUE)), f"scores of shape {tuple(scores_NC.shape)}"
+    scores_NC = head.scores(users_ND, items, _seen(head, 32)).detach()
+    assert scores_NC.shape == (32, _columns(head)), f"scores of shape {tuple(scores_NC.shape)}"
     others_ND = torch.cat([users_ND[:1], torch.randn(31, WIDTH)])
-    assert torch.equal(head.scores(others_ND, items)[0].detach(), scores_NC[0]), "the neighbours change a user's scores"
-    assert torch.isfinite(head.scores(torch.zeros(4, WIDTH), items)).all(), "a user without history has no finite score"
+    others_NC = head.scores(others_ND, items, _seen(head, 32)).detach()
+    assert torch.equal(others_NC[0], scores_NC[0]), "the neighbours change a user's scores"
+    nothing = moved(_seen(head, 4), torch.zeros_like)
+    cold_NC = head.scores(torch.zeros(4, WIDTH), items, nothing)
+    assert torch.isfinite(cold_NC).all(), "a user without history has no finite score"
 
 
 def check_learns(make: Make) -> None:
     """The loss is finite and falls, and its gradient reaches every parameter of the head."""
     head, users_ND, targets_N, items = example(make)
+    if head.answers == "vectors":  # nothing is right or wrong
+        return
     users_ND.requires_grad_()
     optimizer = torch.optim.Adam([users_ND, *head.parameters()], lr=0.05)
     losses = []
     for _ in range(30):
         optimizer.zero_grad()
-        loss = head.loss(users_ND, targets_N, items, None)
+        loss = head.loss(users_ND, targets_N, items, None, _seen(head, 32))
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
@@ -60,29 +74,85 @@ def check_learns(make: Make) -> None:
 
 
 def check_outcome(make: Make) -> None:
-    """Scores that put the right answer first give 1.0 by every metric of the head, and equal scores do not."""
-    head, _, targets_N, _ = example(make)
-    targets_N = torch.arange(24) % 2  # two answers, so that every metric is defined
-    perfect_NC = torch.nn.functional.one_hot(targets_N, len(CATALOGUE)).float() * 30
+    """Scores that say the right answer are perfect by every metric of the head, and equal scores are not."""
+    head = _made(make)
+    classes_N = torch.arange(24) % 2 * 10  # two answers, so that every metric is defined, and no neighbours
+    signal_NC = F.one_hot(classes_N, len(CATALOGUE)).float() * 60 - 30
+    signal_NC = classes_N[:, None].float() if head.answers == "number" else signal_NC
+    targets_N = classes_N.float() if head.answers == "number" else right_answers(head, signal_NC)
     for spec in head.metrics:
         metric = parse(spec)
-        outcome = head.outcome(perfect_NC, targets_N)
+        outcome = head.outcome(signal_NC, targets_N)
         assert isinstance(outcome, metric.outcome), f"{spec} does not look at a {type(outcome).__name__}"
-        assert float(metric.value(outcome, None)[0]) > 0.999, f"perfect scores do not give 1.0 by {spec}"
-        tied = head.outcome(torch.zeros_like(perfect_NC), targets_N)
-        assert float(metric.value(tied, None)[0]) < 0.999, f"equal scores give 1.0 by {spec}"
+        best = 1.0 if metric.higher_is_better else 0.0
+        off = abs(float(metric.value(outcome, None)[0]) - best)
+        assert off < 0.001, f"right scores are {off} from perfect by {spec}"
+        tied = head.outcome(torch.zeros_like(signal_NC), targets_N)
+        value = float(metric.value(tied, None)[0])
+        assert not abs(value - best) < 0.001, f"equal scores are perfect by {spec}: {value}"
+
+
+def check_probabilities(make: Make) -> None:
+    """What is said of a user's scores has the same bits whoever else is asked; probabilities lie in [0, 1], of classes they add
+    up to one."""
+    head = _made(make)
+    scores_NC = torch.randn(67, _columns(head)) * 4
+    said_NC = head.probabilities(scores_NC)
+    for size in (1, 7, 16, 33):
+        parts = torch.cat([head.probabilities(part.clone()) for part in scores_NC.split(size)])
+        assert torch.equal(parts, said_NC), f"asked in requests of {size} other bits are said"
+    if head.answers in ("classes", "labels"):
+        assert ((said_NC >= 0) & (said_NC <= 1)).all(), "a probability lies outside [0, 1]"
+    if head.answers == "classes":
+        assert torch.allclose(said_NC.sum(dim=1), torch.ones(67), atol=1e-5), "probabilities do not add up to one"
+
+
+def check_kept(make: Make) -> None:
+    """Whatever it was told of its targets is among its tensors: a fresh one that is given them answers the same."""
+    head, users_ND, targets_N, items = example(make)
+    fresh = _made(make)
+    fresh.load_state_dict(head.state_dict())
+    given, kept = (h.eval().scores(users_ND, items, _seen(h, 32)) for h in (head, fresh))
+    assert torch.equal(given, kept), "a head that is loaded from its tensors gives other scores"
+    losses = [0.0, 0.0]
+    for place, one in enumerate((head, fresh) if head.answers != "vectors" else ()):
+        torch.manual_seed(1)  # of what a loss may draw
+        losses[place] = float(one.loss(users_ND, targets_N, items, None, _seen(one, 32)).detach())
+    assert losses[0] == losses[1], "a head that is loaded from its tensors has another loss"
 
 
 def check_declarations(make: Make) -> None:
     """It says what it answers, by which objective it is trained and what it is measured by."""
     head, _, targets_N, _ = example(make)
-    assert head.answers in ("items", "classes"), f"answers is {head.answers!r}"
+    assert head.answers in OUTCOMES, f"answers is {head.answers!r}"
     assert head.objective in registry.names("objectives"), f"there is no objective {head.objective!r}"
-    outcome = head.outcome(torch.zeros(32, len(CATALOGUE)), targets_N)
-    assert isinstance(outcome, Ranked | Classified)
+    outcome = head.outcome(torch.zeros(32, _columns(head)), targets_N)
+    assert type(outcome) is OUTCOMES[head.answers], f"{head.answers} give a {type(outcome).__name__}"
 
 
-HEAD_CHECKS = (check_scores, check_learns, check_outcome, check_declarations)
+def _made(make: Make) -> Head:
+    """The head over the example's catalogue: of a number its name alone, of vectors none."""
+    rows_C = torch.arange(1, len(CATALOGUE) + 1)
+    head = make(WIDTH, CATALOGUE, rows_C)
+    catalogue = {"number": CATALOGUE[:1], "vectors": ()}.get(head.answers, CATALOGUE)
+    return make(WIDTH, catalogue, rows_C if head.answers == "items" else None)
+
+
+def _columns(head: Head) -> int:
+    """How many scores a user gets."""
+    return {"number": 1, "vectors": WIDTH}.get(head.answers, len(CATALOGUE))
+
+
+def _seen(head: Head, users: int) -> Seen | None:
+    """Three events of each user's past, where the head asks for them."""
+    if not head.needs_seen:
+        return None
+    rows_BS = torch.arange(users * 3).view(users, 3) % (len(CATALOGUE) + 1)
+    times_BS = torch.arange(users * 3).view(users, 3) * 3600
+    return Seen(rows_BS, times_BS, torch.arange(users), torch.full((users,), 3))
+
+
+HEAD_CHECKS = (check_scores, check_learns, check_outcome, check_probabilities, check_kept, check_declarations)
 
 
 def check_head(make: Make) -> None:

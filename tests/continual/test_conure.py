@@ -1,12 +1,18 @@
 """Conure: the exact share, the largest kept, capacity planned or compounding, and what its options promise."""
 
+import copy
+
 import pytest
 import torch
 
 from lifelong.continual.bank import FREE
+from lifelong.continual.overlay import Overlay
+from lifelong.continual.site import LEFT, Site
 from lifelong.continual.strategies.conure import Conure, Plan
+from lifelong.continual.view import ITEM_TABLE
 from lifelong.core.config import build
 from lifelong.core.errors import CapacityError, ConfigError
+from lifelong.living import LivingModel
 from lifelong.testing import strategies as contract
 
 
@@ -122,6 +128,8 @@ def test_a_random_start_isolates_but_is_not_its_parent():
         {"keep": 0.0},
         {"layers": {"*": 1.5}},
         {"start": "dense"},
+        {"release": "half"},
+        {"rows": 0.0},
         {"retrain": -1.0},
         {"min_share": 1.0},
         {"plan": {"expected_tasks": 0}},
@@ -131,6 +139,158 @@ def test_a_random_start_isolates_but_is_not_its_parent():
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(ConfigError):
         build(Conure.Config, wrong, "strategy conure")
+
+
+def _line(**options):
+    """A root that leaves its values behind and releases a third of its rows, in a world of its own."""
+    world = contract.World()
+    root = world.grow(contract.make("conure", min_share=0.0, **options), None, contract.ROWS - 1)
+    return world, root
+
+
+def test_what_is_kept_of_released_weights_is_what_they_were(monkeypatch):
+    before = {}
+    release = Site.release_smallest
+
+    def noted(site, view, keep, left=None):
+        before.update({name: value.clone() for name, value in site.bank.values.items()})
+        return release(site, view, keep, left)
+
+    monkeypatch.setattr(Site, "release_smallest", noted)
+    world, root = _line(release="keep", keep=0.25)
+    for name in world.bank.prunable:
+        owned = world.bank.owners[name] == 1
+        assert not world.bank.values[name][~owned].any()
+        assert torch.equal(root.private[LEFT + name], torch.where(owned, 0.0, before[name]))
+
+
+def test_a_child_can_start_from_what_was_left():
+    world, root = _line(release="keep")
+    site = world.site(root)
+    next(contract.make("conure", min_share=0.0, start="left").grow(site, "task"))
+    for name in world.bank.prunable:
+        mine = site.claims[name]
+        assert torch.equal(site.bank.values[name][mine], root.private[LEFT + name][mine])
+        assert bool(site.bank.values[name][mine].any())
+
+
+def test_the_nearest_that_left_something_counts():
+    world, root = _line(release="keep")
+    child = world.grow(contract.make("conure", min_share=0.0, release="keep"), root)
+    grandchild = world.site(child)
+    next(contract.make("conure", min_share=0.0, start="left").grow(grandchild, "task"))
+    sibling = world.site(root)
+    next(contract.make("conure", min_share=0.0, start="left").grow(sibling, "task"))
+    for name in world.bank.prunable:
+        free = grandchild.claims[name]
+        assert torch.equal(grandchild.bank.values[name][free], child.private[LEFT + name][free])
+        assert torch.equal(sibling.bank.values[name][free], root.private[LEFT + name][free])
+
+
+@pytest.mark.parametrize("options", [{"release": "keep", "start": "left"}, {"rows": 0.5}])
+def test_leaving_and_releasing_rows_isolate(options):
+    strategy = contract.make("conure", min_share=0.0, **options)
+    contract.check_isolation(contract.make("conure", min_share=0.0, **{**options, "start": "zero"}))
+    contract.check_owners(contract.make("conure", min_share=0.0, **{**options, "start": "zero"}))
+    world, root = _line(**{**options, "start": "zero"})
+    before = world.states(root), world.fingerprint(root)
+    world.grow(strategy, root)
+    assert torch.equal(world.states(root), before[0])
+    assert world.fingerprint(root) == before[1]
+
+
+def test_nothing_left_is_said():
+    world, root = _line()
+    with pytest.raises(ConfigError, match="release: keep"):
+        next(contract.make("conure", start="left", min_share=0.0).grow(world.site(root), "task"))
+
+
+def test_the_longest_rows_are_kept_and_the_others_are_the_next_tasks():
+    world, root = _line(rows=0.5)
+    owners = world.bank.owners[ITEM_TABLE]
+    kept = round(0.5 * (contract.ROWS - 1))
+    assert int((owners[1:] == 1).sum()) == kept
+    assert int(owners[0]) == 1, "the padding row is the root's"
+    assert not world.bank.values[ITEM_TABLE][owners == FREE].any()
+    before = world.states(root)
+    untrained = world.grow(contract.make("conure", min_share=0.0, rows=0.5), root, new_rows=2, train=False)
+    assert torch.equal(world.states(root), before)
+    mine = (world.bank.owners[ITEM_TABLE] == untrained.owner).nonzero().flatten()
+    assert len(mine) == round(0.5 * (contract.ROWS - 1 - kept + 2))
+    assert {contract.ROWS, contract.ROWS + 1} <= set(mine.tolist())  # fresh rows are longer than zero
+
+
+def test_claimed_rows_start_at_zero_and_learn():
+    world, root = _line(rows=0.5)
+    before = world.states(root)
+    copied = copy.deepcopy(world)
+    child = copied.grow(contract.make("conure", min_share=0.0), root, train=False)
+    assert torch.equal(copied.states(child), before)
+    child = world.grow(contract.make("conure", min_share=0.0), root)
+    owners, values = world.bank.owners[ITEM_TABLE], world.bank.values[ITEM_TABLE]
+    assert not (owners == FREE).any()
+    assert bool(values[owners == child.owner].any(dim=1).all())
+    assert torch.equal(world.states(root), before)
+
+
+def test_sparse_gradients_stay_with_the_claimed_rows():
+    world, root = _line(rows=0.5)
+    site = world.site(root)
+    view = next(contract.make("conure", min_share=0.0).grow(site, "task")).view
+    overlay = Overlay(site.bank, view, site.claims, world.names, sparse=frozenset({ITEM_TABLE}))
+    theta = overlay.theta[ITEM_TABLE]
+    rows = torch.arange(contract.ROWS)
+    theta.grad = torch.sparse_coo_tensor(rows[None], torch.ones(contract.ROWS, contract.WIDTH), theta.shape)
+    overlay.keep_to_claims()
+    assert theta.grad.coalesce().indices()[0].tolist() == site.claims[ITEM_TABLE].nonzero().flatten().tolist()
+
+
+class Grasping(Conure):
+    """Trains all rows where it claimed a few."""
+
+    def grow(self, site, task):
+        phases = super().grow(site, task)
+        phase = next(phases)
+        site.claims[ITEM_TABLE] = torch.ones_like(site.claims[ITEM_TABLE])
+        yield phase
+        return (yield from phases)
+
+
+def test_a_grasping_one_is_caught():
+    world, root = _line(rows=0.5)
+    before = world.fingerprint(root)
+    world.grow(Grasping(Conure.Config(min_share=0.0)), root)
+    assert world.fingerprint(root) != before
+
+
+@pytest.mark.parametrize("options", [{"release": "keep"}, {"rows": 0.6}])
+def test_what_is_left_and_whose_rows_are_whose_is_read_again(tmp_path, options):
+    data = {"name": "synthetic", "users": 60, "items": 24, "events_per_user": 10}
+    first = {
+        "name": "next",
+        "encoder": {"name": "sasrec", "width": 8, "blocks": 1},
+        "length": 6,
+        "head": "next_item",
+        "data": {"dataset": data, "inputs": {"domain": "domain_0"}},
+        "strategy": {"name": "conure", **options},
+        "fit": {"epochs": 1},
+    }
+    wider = {"inputs": {"domain": ["domain_0", "domain_1"]}, "targets": {"domain": "domain_1"}, "dataset": data}
+    model = LivingModel.pretrain(tmp_path / "m", first, cache=tmp_path)
+    child = {"name": "conure", "start": "left" if "release" in options else "zero", **options}
+    model.add_task({"name": "more", "head": "next_item", "data": wider, "strategy": child, "fit": {"epochs": 1}})
+    opened = LivingModel.open(tmp_path / "m", cache=tmp_path)
+    for name, owners in model.bank.owners.items():
+        assert torch.equal(owners, opened.bank.owners[name]), name
+        assert torch.equal(model.bank.values[name], opened.bank.values[name]), name
+    for name in model.members:
+        private = model.members[name].view.private
+        assert private.keys() == opened.members[name].view.private.keys()
+        assert all(torch.equal(value, opened.members[name].view.private[key]) for key, value in private.items())
+    if "rows" in options:
+        table = model.bank.owners[ITEM_TABLE]
+        assert {0, 1, 2} == set(table.tolist())
+        assert bool((table[: model.members["more"].first_row] == 2).any()), "released rows were claimed"
 
 
 class Greedy(Conure):

@@ -53,7 +53,9 @@ def test_the_order_of_the_file_would_be_noticed(tmp_path, monkeypatch):
                 table = batch.table.slice(0, 50_000)
                 yield type(batch)(table.drop_columns(["tie"]), len(table))
 
-    share, neighbours = ascending(prepare(AsInTheFile(CompleteJourney.Config(min_item_events=1)), tmp_path))
+    share, neighbours = ascending(
+        prepare(AsInTheFile(CompleteJourney.Config(min_item_events=1, ties="mixed")), tmp_path)
+    )
     assert neighbours > 10_000
     assert share > 0.9
 

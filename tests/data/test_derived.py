@@ -1,18 +1,23 @@
 """Labels from a time cut: four users worked by hand, the plain definition on random ones, and what cannot be asked."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from given import Given
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lifelong.cases as cases_module
+from lifelong.cases import make_cases
 from lifelong.core.errors import ConfigError, DataError
 from lifelong.data.derived import DAY, Buys, Churn, Propensity, derived_labels, first_at, read_derived
 from lifelong.data.gather import gather
 from lifelong.data.prepare import Prepared, prepare
+from lifelong.data.splits import Split, user_parts
+from lifelong.task import Task, TaskData
 
 CUT = 1_509_494_400
 """2017-11-01, 00:00 UTC."""
@@ -77,6 +82,7 @@ def test_where_histories_end(shop):
 EVENT = st.tuples(st.sampled_from("abc"), st.sampled_from(["milk", "beer"]), st.integers(-6, 6), st.sampled_from("xy"))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(EVENT, min_size=1, max_size=25), st.integers(1, 4), st.sampled_from([None, 1, 3]))
 def test_the_plain_definition(events, days, active):
     """One loop a user over all its events, as it would be said in words."""
@@ -157,3 +163,87 @@ def test_many_users_take_no_loop():
     offsets = np.arange(0, 1_000_001, 100)
     times = np.tile(np.arange(100), 10_000)
     assert (first_at(offsets, times, 40) == offsets[:-1] + 40).all()
+
+
+def crowd(users=60):
+    """Users u0, u1, … with an event each day from nine days before the cut on; every third one stops at the cut."""
+    days = [(n, d) for n in range(users) for d in range(-9, 0 if n % 3 == 0 else 9) if (n + 2 * d) % 5 or d == -9]
+    late = [(f"z{n}", "milk", 3.5, "buy") for n in range(7)]
+    return prepared_in_memory([(f"u{n}", ("milk", "beer")[(n + d) % 2], d, "buy") for n, d in days] + late)
+
+
+def churn_cases(prepared, label=None):
+    label = label or {"churn": {"cut": "2017-11-01", "days": 8}}
+    data = TaskData(dataset="synthetic", label=label, split=Split(name="by_user", valid=0.2, test=0.2))
+    return make_cases(Task(name="churn", data=data, head="classification").check(), prepared, None, 1)
+
+
+def check_no_history_reaches_the_cut(prepared, cases):
+    """Every readable event of a case lies before the cut: counted here by the users' own times."""
+    for part in (cases.train, cases.valid, cases.test):
+        for user, end in zip(part.users_N.tolist(), part.ends_N.tolist(), strict=True):
+            times = prepared.times_E[prepared.offsets_U1[user] : prepared.offsets_U1[user + 1]]
+            read = times[: end - prepared.offsets_U1[user]]
+            assert len(read) == (times < CUT).sum(), "all that lies before the cut is read"
+            assert (read < CUT).all(), f"user {user} is read beyond the cut"
+
+
+def test_histories_end_at_the_cut_and_labels_begin_there():
+    prepared = crowd()
+    cases = churn_cases(prepared)
+    check_no_history_reaches_the_cut(prepared, cases)
+    assert cases.catalogue == ("no", "yes")
+    assert cases.left_out == {"users without the label": 0, "users without history": 7}
+    ids = prepared.users["id"].to_pylist()
+    for part in (cases.train, cases.valid, cases.test):
+        for user, target in zip(part.users_N.tolist(), part.targets_N.tolist(), strict=True):
+            assert cases.catalogue[target] == ("yes" if int(ids[user][1:]) % 3 == 0 else "no")
+    assert sum(map(len, (cases.train, cases.valid, cases.test))) == 60
+
+
+@pytest.mark.parametrize("fault", ["the whole history", "one event too many"])
+def test_an_event_after_the_cut_inside_a_history_is_caught(monkeypatch, fault):
+    def leaking(offsets_U1, times_E, moment):
+        right = first_at(offsets_U1, times_E, moment)
+        return offsets_U1[1:] if fault == "the whole history" else np.minimum(right + 1, offsets_U1[1:])
+
+    monkeypatch.setattr(cases_module, "first_at", leaking)
+    prepared = crowd()
+    with pytest.raises(AssertionError, match="cut"):
+        check_no_history_reaches_the_cut(prepared, churn_cases(prepared))
+
+
+def test_a_derived_label_needs_a_split_by_user():
+    data = TaskData(dataset="synthetic", label={"churn": {"cut": "2017-11-01", "days": 8}})
+    with pytest.raises(DataError, match="split: by_user"):
+        make_cases(Task(name="churn", data=data, head="classification"), crowd(), None, 1)
+
+
+def test_a_label_in_a_task_file(tmp_path):
+    """A date without quotes stays what it is, through settings and JSON; a wrong label is told when the file is read."""
+    text = """
+name: churn
+head: classification
+data: {dataset: synthetic, label: {churn: {cut: 2017-11-01, days: 14}}, split: by_user}
+"""
+    (tmp_path / "churn.yaml").write_text(text)
+    task = Task.read(tmp_path / "churn.yaml", ["data.label.churn.days=7"])
+    assert task.data.label == {"churn": {"cut": "2017-11-01", "days": 7}}
+    assert task.data.derived == Churn(cut="2017-11-01", days=7)
+    assert Task.from_values(json.loads(json.dumps(task.to_values())), "stored") == task
+    (tmp_path / "churn.yaml").write_text(text.replace("days", "day"))
+    with pytest.raises(
+        ConfigError, match=r"task 'churn': data.label.churn: there is no option 'day'; did you mean 'days'"
+    ):
+        Task.read(tmp_path / "churn.yaml")
+    assert TaskData(dataset="x", label="age").derived is None
+
+
+def test_users_do_not_change_sides_between_labels():
+    prepared = crowd()
+    split = Split(name="by_user", valid=0.2, test=0.2)
+    parts_U = user_parts(prepared.users["id"], split)
+    label = {"propensity": {"field": "kind", "values": ["food"], "cut": "2017-11-01", "days": 1}}
+    for cases in (churn_cases(prepared), churn_cases(prepared, label)):
+        for code, part in enumerate((cases.train, cases.valid, cases.test)):
+            assert (parts_U[part.users_N] == code).all()

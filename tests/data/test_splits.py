@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lifelong.core.errors import DataError
 from lifelong.data.splits import TEST, TRAIN, UNUSED, VALID, Split, _hash, event_parts, time_cuts, user_parts
 
 NOBODY = np.zeros(100, bool)
@@ -30,6 +31,10 @@ def test_leave_one_out_by_hand():
 def test_nothing_trained_on_lies_after_the_cut(events):
     events.sort()
     users, times = np.array(events).T
+    if times.min() == times.max():
+        with pytest.raises(DataError, match="all events have the same time"):
+            event_parts(Split(), users, times, NOBODY)
+        return
     parts = event_parts(Split(), users, times, NOBODY)
     valid, test = time_cuts(Split(), times)
     assert (times[parts == TRAIN] < valid).all()

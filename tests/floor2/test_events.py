@@ -95,7 +95,7 @@ def test_kind_gap_and_past_are_read(model):
     longer = [Event("i19", "view", 5), *history()]  # beyond the window of 6, within the past of 15
     assert np.array_equal(usual[:, :16], model.represent([longer], "next")[:, :16])
     assert not np.array_equal(usual[:, 16:], model.represent([longer], "next")[:, 16:])
-    too_long = [Event("i19", "view", 5)] + history(15)
+    too_long = [Event("i19", "view", 5), *history(15)]
     assert np.array_equal(model.represent([history(15)], "next"), model.represent([too_long], "next"))
 
 

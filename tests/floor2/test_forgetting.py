@@ -10,8 +10,10 @@ import yaml
 
 from lifelong import run_forgetting
 from lifelong.core.errors import ConfigError, UsageError
+from lifelong.forgetting.run import covers
 
 STRATEGIES = ["conure", "sequential"]
+MORE = ["conure", "sequential", "joint", "scratch"]
 KEYS = {"tasks", "metric", "matrix", "backward_transfer", "forgetting", "changed_bits", "parameters", "seconds"}
 
 
@@ -78,3 +80,34 @@ def test_another_run_does_not_write_over_this_one(finished, tasks):
         run_forgetting(tasks[:1], STRATEGIES, out)
     with pytest.raises(ConfigError, match="did you mean 'conure'"):
         run_forgetting(tasks, ["conur"], out)
+
+
+@pytest.mark.slow
+def test_more_strategies_orders_and_seeds_are_added_to_what_is_there(finished, tasks, cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIFELONG_CACHE", str(cache))
+    out, document = finished
+    more = shutil.copytree(out, tmp_path / "more")
+    found = run_forgetting(tasks, MORE, more, orders=2, seeds=2)
+    for name in STRATEGIES:
+        assert found["strategies"][name]["matrix"] == document["strategies"][name]["matrix"]
+    assert found["orders"] == [["next", "label_0", "cross_1"], ["next", "cross_1", "label_0"]]
+    assert found["seeds"] == [0, 1]
+    shorts = {name: [run for run in found["runs"] if run["strategy"] == name] for name in MORE}
+    assert [len(shorts[name]) for name in MORE] == [4, 4, 4, 2]
+    assert all(run["changed_bits"] == 0 for run in shorts["conure"])
+    assert all(run["changed_bits"] > 0 for run in shorts["sequential"])
+    statistics = found["statistics"]["strategies"]
+    assert statistics["conure"]["forgetting"] == {
+        "mean": 0.0,
+        "low": 0.0,
+        "high": 0.0,
+        "seeds": 2,
+        "values": [0.0, 0.0],
+    }
+    assert statistics["conure"]["intransigence"]["seeds"] == 2
+    gain = found["statistics"]["tasks"]["conure"]["label_0"]["gain"]
+    assert gain["low"] <= gain["mean"] <= gain["high"]
+    assert found["statistics"]["tasks"]["scratch"]["label_0"]["gain"] is None
+    assert covers(more, STRATEGIES, 2, 2)
+    assert not covers(more, STRATEGIES, 3, 2)
+    assert not covers(out, MORE, 1, 1)

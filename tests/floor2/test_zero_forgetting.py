@@ -11,7 +11,7 @@ from lifelong.continual.overlay import Overlay
 from lifelong.core.errors import ForgettingError
 from lifelong.inference import Answering
 from lifelong.sealing import REQUEST_SIZES, THREADS
-from lifelong.verification import compare
+from lifelong.verification import EVERY_WAY, compare, in_turn
 
 KEEP_MUCH = {"name": "conure", "keep": 0.3, "min_share": 0.0}
 TWELVE = [
@@ -106,6 +106,12 @@ def test_answers_without_a_fixed_chunk_are_caught(tmp_path, cache, monkeypatch):
     assert sum(compare(model.store, model.version.body, model.version.body).values()) > 0
 
 
+def test_every_task_comes_by_every_way_of_asking():
+    asked = {place: set(in_turn(place)) for place in range(6)}
+    assert set().union(*asked.values()) == set(EVERY_WAY)
+    assert all(100 in {size for size, _ in ways} for ways in asked.values())  # all probes, every time
+
+
 def test_a_strategy_that_lies_is_refused_by_the_fresh_process(living, monkeypatch):
     """Fault: a parent's private norms are changed in a way that this process does not look at."""
     monkeypatch.setattr(committing, "changed_weights", lambda *a: [])
@@ -150,7 +156,7 @@ def test_another_numeric_stack_is_measured_and_is_no_false_alarm(living, monkeyp
 def test_a_difference_beyond_the_tolerance_is_told_on_any_stack(living, monkeypatch):
     monkeypatch.setattr("lifelong.verification.numeric_stack", lambda: {"device": "another"})
     users = Answering.users
-    monkeypatch.setattr(Answering, "users", lambda self, windows: users(self, windows) * 1.001)
+    monkeypatch.setattr(Answering, "users", lambda self, history: users(self, history) * 1.001)
     check = living.verify()
     assert not check.ok
     assert check.difference > 1e-4

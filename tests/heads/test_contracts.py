@@ -5,7 +5,10 @@ import torch
 
 from lifelong.core import registry
 from lifelong.heads.classification import Classification
+from lifelong.heads.multi_label import MultiLabel
 from lifelong.heads.next_item import NextItem
+from lifelong.heads.ordinal import Ordinal
+from lifelong.heads.regression import Regression
 from lifelong.testing import heads as contract
 
 
@@ -34,13 +37,62 @@ class Optimist(NextItem):
 class Deaf(NextItem):
     """Does not train its bias."""
 
-    def loss(self, users_ND, targets_N, items, negatives, seen_NS=None):
+    def loss(self, users_ND, targets_N, items, negatives, seen=None):
         return torch.nn.functional.cross_entropy(users_ND @ self.matrix(items).T, targets_N)
+
+
+class Forgetful(Regression):
+    """Knows its scale until it is stored."""
+
+    def __init__(self, config, width, catalogue, rows_C):
+        super().__init__(config, width, catalogue, rows_C)
+        del self.mean, self.scale
+        self.mean, self.scale = torch.zeros(()), torch.ones(())
+
+
+class Unscaled(Regression):
+    """Answers in standard deviations."""
+
+    def scores(self, users_BD, items, seen=None):
+        return self.output(users_BD)
+
+    def prepare(self, targets_N):
+        pass
+
+
+class Uneven(MultiLabel):
+    """Says probabilities by torch's sigmoid, whose last values of a run come from another formula."""
+
+    def probabilities(self, scores_NC):
+        return scores_NC.sigmoid()
+
+
+class Disordered(Ordinal):
+    """Thresholds that may cross, as CORAL's do before its optimum."""
+
+    def probabilities(self, scores_NC):
+        return 2 * super().probabilities(scores_NC) - 0.1
+
+
+@pytest.mark.parametrize("loss", ["bpr", "lambdafm"])
+@pytest.mark.parametrize("repeats", [True, False])
+@pytest.mark.parametrize("check", contract.HEAD_CHECKS, ids=lambda c: c.__name__)
+def test_contract_of_the_pairwise_losses(check, repeats, loss):
+    config = NextItem.Config(loss=loss, repeats=repeats)
+    check(lambda width, catalogue, rows_C: NextItem(config, width, catalogue, rows_C))
 
 
 @pytest.mark.parametrize(
     ("broken", "check"),
-    [(Mixed, contract.check_scores), (Optimist, contract.check_outcome), (Deaf, contract.check_learns)],
+    [
+        (Mixed, contract.check_scores),
+        (Optimist, contract.check_outcome),
+        (Deaf, contract.check_learns),
+        (Forgetful, contract.check_kept),
+        (Unscaled, contract.check_learns),
+        (Uneven, contract.check_probabilities),
+        (Disordered, contract.check_probabilities),
+    ],
 )
 def test_a_broken_head_is_caught(broken, check):
     with pytest.raises(AssertionError):

@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lifelong.core.types import Seen
 from lifelong.data.negatives import NegativeSampler
 from lifelong.heads.next_item import NextItem
 
@@ -75,7 +76,8 @@ def test_ranks_count_ties_and_nan_against_the_model():
 
 def test_where_nothing_comes_twice_the_history_is_out_of_the_softmax():
     rows, targets = torch.tensor([3, 1, 9, 2, 5, 4]), torch.tensor([0, 5, 2, 2, 1])
-    seen = torch.tensor([[1, 0], [8, 2], [0, 0], [5, 5], [1, 3]])  # 8 is no row of the catalogue; 1 is a target
+    rows_BS = torch.tensor([[1, 0], [8, 2], [0, 0], [5, 5], [1, 3]])  # 8 is no row of the catalogue; 1 is a target
+    seen = Seen(rows_BS, None, torch.arange(5), torch.full((5,), 2))
     once, again = head(rows, repeats=False), head(rows)
     scores = again.scores(USERS, ITEMS)
     scores[[0, 1, 3, 4], [1, 3, 4, 0]] = -torch.inf

@@ -76,7 +76,7 @@ def test_difference_refuses_other_cases():
     with pytest.raises(DataError, match="3 Ranked cases against 4"):
         paired_difference(parse("hr@5"), Ranked(np.ones(3, int)), Ranked(np.ones(4, int)))
     a, b = draw(50, 0.6), draw(50, 0.6, seed=1)
-    with pytest.raises(DataError, match="right classes"):
+    with pytest.raises(DataError, match="right answers"):
         paired_difference(parse("accuracy"), a, b)
 
 

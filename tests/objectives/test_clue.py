@@ -7,6 +7,7 @@ import torch
 
 from lifelong.core.config import build
 from lifelong.core.errors import ConfigError
+from lifelong.core.types import Batch
 from lifelong.objectives.clue import Clue, apart, disagreement
 from lifelong.objectives.clue_infonce import ClueInfoNCE
 from lifelong.objectives.siamese.beside import BatchStandard
@@ -50,7 +51,7 @@ def test_a_batch_of_one_user_is_finite():
     for cls in (Clue, ClueInfoNCE):
         objective = cls(cls.Config())
         net, batch = checkerboard(objective)
-        one = type(batch)(batch.history.users(slice(0, 1)), *(batch.rows_N[:1], batch.positions_N[:1], batch.targets_N[:1]))
+        one = Batch(batch.history.users(slice(0, 1)), batch.rows_N[:1], batch.positions_N[:1], batch.targets_N[:1])
         loss = net(objective, one)
         loss.backward()
         assert torch.isfinite(loss)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lifelong.core import registry
+from lifelong.core.errors import LifelongError
 from lifelong.objectives.autoregressive import Autoregressive
 from lifelong.testing import objectives as contract
 
@@ -30,17 +31,27 @@ class Frozen(Autoregressive):
         return net.head.loss(vectors, batch.targets_N, frozen, None)
 
 
-class Pulled(Autoregressive):
-    """Wants all users to look the same."""
+class Killing(Autoregressive):
+    """Lets the last norm die, so that all users look the same."""
 
     def loss(self, net, batch):
-        return net.vectors(net.states(batch.history), batch.history).var(dim=0).sum()
+        net.encoder.norm.weight.requires_grad_(False).zero_()
+        net.encoder.norm.bias.requires_grad_(False).fill_(1.0)
+        return super().loss(net, batch)
+
+
+class Telling(Autoregressive):
+    """Finds out by itself that its training is of no use."""
+
+    def end_epoch(self):
+        raise LifelongError("collapsed")
 
 
 BROKEN = [
     (Summed, contract.check_points),
     (Frozen, contract.check_learns),
-    (Pulled, contract.check_tells_users_apart),
+    (Killing, contract.check_tells_users_apart),
+    (Telling, contract.check_tells_users_apart),
 ]
 
 

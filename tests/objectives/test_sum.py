@@ -68,7 +68,7 @@ def test_what_the_parts_agree_on_is_the_sums():
 
 @pytest.mark.parametrize("wrong", [[], [{"name": "clue", "weight": 0}], [{"name": "clue", "weight": "much"}]])
 def test_wrong_weights_are_named(wrong):
-    with pytest.raises(ConfigError, match="weight|empty"):
+    with pytest.raises(ConfigError, match=r"weight|empty"):
         summed(*wrong)
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifelong.core.types import History
@@ -19,13 +19,14 @@ def history(lengths, past=12, window=8):
     rows = torch.arange(1, len(lengths) + 1)[:, None] * 100 + back
     rows = torch.where(back <= torch.tensor(lengths)[:, None], rows, 0)
     seen = rows[:, -window:]
-    return History(seen, rows, seen % 7, seen % 5)
+    return History(window_BL=seen, past_BS=rows, times_BS=rows * 60, actions_BL=seen % 7, gaps_BL=seen % 5)
 
 
 def items(rows_BL):
     return [[int(i) for i in row if i] for row in rows_BL]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.sampled_from(KINDS), st.integers(0, 2**20))
 def test_a_view_holds_events_of_the_user_in_the_same_columns_throughout(lengths, kind, seed):
     torch.manual_seed(seed)
@@ -41,6 +42,7 @@ def test_a_view_holds_events_of_the_user_in_the_same_columns_throughout(lengths,
         assert (real.int().diff(dim=1) >= 0).all(), "padding stands behind an event"
         assert torch.equal(view.actions_BL, view.window_BL % 7), "kinds no longer belong to their events"
         assert torch.equal(view.gaps_BL, view.window_BL % 5), "gaps no longer belong to their events"
+        assert torch.equal(view.times_BS, view.past_BS * 60), "times no longer belong to their events"
 
 
 @pytest.mark.parametrize("kind", ["mask", "crop", "halves"])
@@ -55,7 +57,9 @@ def test_halves_share_nothing_and_lose_nothing():
     whole = history([12] * 50)
     first, second = pair(whole, "halves", 0.3)
     for one, other, had in zip(items(first.past_BS), items(second.past_BS), items(whole.past_BS), strict=True):
-        assert sorted(one + other) == sorted(had) or len(one + other) == len(had) + 1  # an empty window keeps its latest
+        again = len(one + other) - len(had)  # an empty window keeps its latest event
+        assert again in (0, 1)
+        assert set(one + other) == set(had)
 
 
 def test_mask_leaves_out_its_share():

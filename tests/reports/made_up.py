@@ -131,3 +131,134 @@ def description() -> dict[str, Any]:
         "free": entries[-1]["share"],
         "parameters": 1_482_240,
     }
+
+
+def many_runs(orders: int = 3, seeds: int = 3) -> dict[str, Any]:
+    """The same over several orders and seeds, with what statistics make of them."""
+    made = document()
+    made["seeds"], made["orders"] = list(range(seeds)), [TASKS] * orders
+    made["runs"] = [
+        {"strategy": name, "order": order + 1, "seed": seed, **strategy}
+        for name, strategy in made["strategies"].items()
+        for order in range(orders)
+        for seed in range(seeds)
+    ]
+    made["statistics"] = {
+        "against": "conure",
+        "strategies": {name: _over_seeds(s, seeds) for name, s in made["strategies"].items()},
+        "tasks": {
+            name: {task: _task(name, j, s) for j, task in enumerate(TASKS)} for name, s in made["strategies"].items()
+        },
+    }
+    return made
+
+
+def spread(value: float, seeds: int, half: float = 0.004) -> dict[str, Any]:
+    values = [value + half * (k - (seeds - 1) / 2) / 2 for k in range(seeds)]
+    ends = (value - 2 * half, value + 2 * half) if seeds > 1 and half else (value, value) if seeds > 1 else (None, None)
+    return {"mean": value, "low": ends[0], "high": ends[1], "seeds": seeds, "values": values}
+
+
+def _over_seeds(strategy: dict[str, Any], seeds: int) -> dict[str, Any]:
+    still = strategy["forgetting"] == 0
+    return {
+        "forgetting": spread(strategy["forgetting"], seeds, 0.0 if still else 0.01),
+        "backward_transfer": spread(strategy["backward_transfer"], seeds, 0.0 if still else 0.01),
+        "forward_gain": spread(0.0121 if still else -0.02, seeds),
+        "intransigence": spread(-0.004, seeds, 0.006),
+        **{f"average {metric}": spread(value, seeds) for metric, value in strategy["average"].items()},
+        "cells": 9,
+        "changed_cells": 0 if still else 9,
+    }
+
+
+def _task(name: str, j: int, strategy: dict[str, Any]) -> dict[str, Any]:
+    gain = {
+        "mean": 0.012 - 0.02 * (name == "ewc"),
+        "low": 0.002 - 0.02 * (name == "ewc"),
+        "high": 0.017 * (name != "ewc") - 0.001,
+    }
+    return {
+        "just_learnt": spread(LEARNED[j], 3),
+        "at_the_end": spread(strategy["matrix"][-1][j], 3),
+        "gain": {**gain, "seeds": 3, "p_seeds": 0.02} if j else None,
+        "negative_transfer": bool(j and gain["high"] < 0),
+        "difference": None
+        if name == "conure"
+        else {"mean": -0.03, "low": -0.05, "high": -0.01, "seeds": 3, "p_seeds": None},
+        "bytes": strategy["bytes"][j],
+        "parameters": strategy["parameters"][j],
+        "seconds": strategy["seconds"][j],
+        "epochs": 11.3,
+    }
+
+
+BASELINES = {"majority": 0.09, "LR TF-IDF": 0.26, "LR SVD64": 0.277, "GBDT categories": 0.2}
+CLASSES = ["<18", "18-24", "25-34", "35-44", "45-49", "50-55", "56+"]
+
+
+def profile() -> dict[str, Any]:
+    """A made-up profile document of one task, over folds and on its own split."""
+    return {
+        "lifelong": "0.1.0",
+        "created": "2026-01-02 03:04 UTC",
+        "command": "lifelong evaluate checkpoints/films --profile age_band",
+        "model": "films",
+        "version": 3,
+        "folds": 5,
+        "repeats": 3,
+        "seed": 0,
+        "seen": False,
+        "minutes": 2.5,
+        "tasks": {
+            "age_band": {
+                "label": "age_band",
+                "dataset": "movielens",
+                "notice": "A made-up document for tests: none of these numbers was measured.",
+                "classes": dict(zip(CLASSES, [30, 180, 320, 190, 80, 70, 73], strict=True)),
+                "labelled": 943,
+                "drawn": 943,
+                "unseen": 91,
+                "left_out": {"users without the label": 0},
+                "baselines_read": "the whole history, 1682 items; categories: genres",
+                "metrics": ["macro_f1", "accuracy", "auc"],
+                "folds": profile_split({"frozen vector + probe": 0.29}, 91),
+                "sealed": profile_split({"the task as sealed": 0.3, "frozen vector + probe": 0.285}, 91),
+            }
+        },
+    }
+
+
+def profile_split(ours: dict[str, float], n: int) -> dict[str, Any]:
+    methods = {name: _answered(value, n, name in ours) for name, value in {**BASELINES, **ours}.items()}
+    metrics = ("macro_f1", "accuracy", "auc")
+    return {
+        "users": n,
+        "methods": methods,
+        "differences": {
+            name: {rival: {m: _minus(value - other, n) for m in metrics} for rival, other in BASELINES.items()}
+            for name, value in ours.items()
+        },
+    }
+
+
+def _minus(value: float, n: int) -> dict[str, Any]:
+    return {"value": value, "low": value - 0.06, "high": value + 0.06, "n": n}
+
+
+def _answered(value: float, n: int, ours: bool) -> dict[str, Any]:
+    size = len(CLASSES)
+    confused = [[8.0 * (i == j) + max(0, 4 - 2 * abs(i - j)) for j in range(size)] for i in range(size)]
+    return {
+        "ours": ours,
+        "metrics": {
+            name: measure(value + lift, n) for name, lift in (("macro_f1", 0), ("accuracy", 0.1), ("auc", 0.4))
+        },
+        "seconds": 12.5,
+        "ece": 0.042,
+        "reliability": [
+            {"confidence": c / 10 + 0.05, "accuracy": c / 10 + 0.02 * (c % 3), "n": 10 + 5 * c} for c in range(2, 9)
+        ],
+        "confusion": confused,
+        "chosen": {"C 0.1, balanced": 9},
+    }

@@ -60,19 +60,33 @@ def recommend(options: argparse.Namespace, console: Console) -> int:
 
 
 def predict(options: argparse.Namespace, console: Console) -> int:
-    """Classes with probabilities."""
-    import pyarrow as pa
-
+    """Classes or labels with probabilities, or numbers."""
     model = _open(options)
 
     def answer(histories: Histories) -> "dict[str, pa.Array]":
-        found = model.predict(histories, options.task, unknown=options.unknown)
-        classes = list(found[0].probabilities) if found else []
-        kind = pa.struct([pa.field(name, pa.float32()) for name in classes])
-        labels = pa.array([p.label for p in found], pa.string())
-        return {"label": labels, "probabilities": pa.array([p.probabilities for p in found], kind)}
+        return _predicted([vars(one) for one in model.predict(histories, options.task, unknown=options.unknown)])
 
-    return _answer(options, console, answer, lambda row: f"{row['label']}  {row['probabilities'][row['label']]:.1%}")
+    return _answer(options, console, answer, _brief)
+
+
+def _predicted(rows: list[dict[str, Any]]) -> "dict[str, pa.Array]":
+    """Columns of what was predicted of some users; labels as one text, as the head multi_label reads them."""
+    import pyarrow as pa
+
+    first = rows[0] if rows else {}
+    if "value" in first:
+        return {"value": pa.array([row["value"] for row in rows], pa.float32())}
+    kind = pa.struct([pa.field(name, pa.float32()) for name in first.get("probabilities", ())])
+    name = "labels" if "labels" in first else "label"
+    said = [row[name] if name == "label" else " ".join(row[name]) for row in rows]
+    probabilities = pa.array([row["probabilities"] for row in rows], kind)
+    return {name: pa.array(said, pa.string()), "probabilities": probabilities}
+
+
+def _brief(row: dict[str, Any]) -> str:
+    if "value" in row:
+        return f"{row['value']:.6g}"
+    return row["labels"] if "labels" in row else f"{row['label']}  {row['probabilities'][row['label']]:.1%}"
 
 
 def _open(options: argparse.Namespace) -> "LivingModel":
@@ -143,10 +157,12 @@ def _one(row: dict[str, Any]) -> Any:
     """The answer to one history."""
     if "vector" in row:
         return " ".join(f"{value:+.4f}" for value in row["vector"])
-    if "label" in row:
+    if "value" in row:
+        return _brief(row)
+    if "probabilities" in row:
         by_probability = sorted(row["probabilities"].items(), key=lambda entry: -entry[1])
         classes = [(name, f"{probability:.1%}") for name, probability in by_probability]
-        return columns(("class", "probability"), classes, ("probability",))
+        return columns(("class" if "label" in row else "label", "probability"), classes, ("probability",))
     ranked = enumerate(zip(row["items"], row["scores"], strict=True), 1)
     lines = [(str(rank), item, f"{score:.3f}") for rank, (item, score) in ranked]
     return columns(("rank", "item", "score"), lines, ("rank", "score"))
@@ -190,7 +206,7 @@ COMMANDS = [
     ),
     Command(
         "predict",
-        "predict each user's class, such as a profile, with probabilities",
+        "predict each user's class, labels or number, such as a profile",
         "lifelong predict checkpoints/shop purchases.parquet --task kids --out kids.csv",
         predict,
         [*ASKED, argument("--task", metavar="TASK", required=True, help="the task that answers")],

@@ -123,6 +123,8 @@ def _show_addition(console: Console, added: "Addition", model: str) -> int:
         "stored": size(added.stored_bytes),
         "free": f"{percent(added.free)} of the encoder's weights, for later tasks",
     }
+    if added.why:
+        rows["chosen"] = added.why
     if added.changed:
         changed = sum(added.changed.values())
         rows["earlier tasks"] = (

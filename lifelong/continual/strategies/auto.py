@@ -64,7 +64,9 @@ class Auto(Strategy):
             for spec in self.candidates:
                 cls = registry.make_config("strategies", spec, "candidates")[1]
                 if not cls.isolates or cls is Auto:
-                    raise ValueError(f"candidates: {spec!r} cannot be tried beside others; name strategies that isolate")
+                    raise ValueError(
+                        f"candidates: {spec!r} cannot be tried beside others; name strategies that isolate"
+                    )
 
     isolates: ClassVar[bool] = True
 
@@ -109,7 +111,11 @@ class Auto(Strategy):
         """Conure under the plan, if it has none of its own; how little that is has been decided with the plan."""
         if self.options.plan is None or _name(spec) != "conure":
             return spec
-        return {"plan": plain(self.options.plan), "min_share": 0.0, **({"name": spec} if isinstance(spec, str) else spec)}
+        return {
+            "plan": plain(self.options.plan),
+            "min_share": 0.0,
+            **({"name": spec} if isinstance(spec, str) else spec),
+        }
 
 
 def _name(spec: Any) -> str:

@@ -24,6 +24,8 @@ class Strategy(ABC):
         """Options of the strategy."""
 
     isolates: ClassVar[bool]
+    from_parent: ClassVar[bool] = True
+    """Whether the task starts from what its parent knows; then its head is solved before the first step."""
 
     def __init__(self, config: Any) -> None:
         self.config = config

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Literal
 
+from torch import Tensor
+
 from lifelong.continual.phase import Phase
-from lifelong.continual.site import Keep, Site
+from lifelong.continual.site import Keep, Site, Start
 from lifelong.continual.strategies.base import Growth, Strategy
 from lifelong.core.errors import ConfigError
 
@@ -41,8 +43,11 @@ class Conure(Strategy):
 
     A task reads the weights of its lineage, frozen, and trains every free one; then it keeps the largest share, layer by
     layer, and retrains those alone. We leave the paper in four places: norms and biases are private to each task (its code
-    freezes the norms after the first task and has no biases); released weights are zeroed; the count kept is exact; the best
-    epoch by validation is kept, where its code keeps the last.
+    freezes the norms after the first task and has no biases); released weights are zeroed, unless `release` and `start` say
+    otherwise; the count kept is exact; the best epoch by validation is kept, where its code keeps the last.
+
+    Conure- of the paper's tables is a task before it releases anything: `keep: 1` makes one, as a last task, and in every other
+    run it is the best epoch of the phase `train` in the task's record.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -57,11 +62,19 @@ class Conure(Strategy):
         counts."""
         plan: Plan | None = None
         """In place of `keep`: equal parts for so many expected tasks."""
-        start: Literal["zero", "random"] = "zero"
-        """What the claimed weights start from. zero: the task starts as exactly its parent; random: from fresh small values
-        (the paper: from what earlier tasks left there, which nothing on disk holds)."""
+        start: Start = "zero"
+        """What the claimed weights start from. zero: the task starts as exactly its parent; random: from fresh small values;
+        left (the paper's): from what the nearest task of its line with `release: keep` left there."""
+        release: Literal["zero", "keep"] = "zero"
+        """What becomes of the values of released weights. zero: nothing keeps them (PackNet); keep (the paper's): they are
+        stored with the task, for children with `start: left`, at 4 bytes for every weight of the encoder. Nobody reads them
+        in an answer either way."""
+        rows: float = 1.0
+        """Share of the item rows that it claims (of items that it brings, and of those that others released) that the task
+        keeps, the longest ones; the others are zero for it, and free. The paper prunes its item table once, weight by weight,
+        and loses most of what retraining gains (table 5); so 1: it keeps them all."""
         retrain: float = 0.5
-        """Epochs of retraining as a share of the task's epochs; 0 leaves it out, at a loss."""
+        """Epochs of retraining as a share of the task's epochs; 0 leaves the pruned task as it is, at a loss."""
         min_share: float = 0.005
         """Refuse a task that would own less than this share of the encoder."""
 
@@ -70,6 +83,8 @@ class Conure(Strategy):
                 raise ValueError(f"keep is {self.keep}, it must lie in (0, 1]")
             if wrong := {pattern: keep for pattern, keep in self.layers.items() if not 0 <= keep <= 1}:
                 raise ValueError(f"layers: {wrong}, each share must lie in [0, 1]")
+            if not 0 < self.rows <= 1:
+                raise ValueError(f"rows is {self.rows}, it must lie in (0, 1]")
             if not self.retrain >= 0 or not 0 <= self.min_share < 1:
                 raise ValueError("retrain must be 0 or more, min_share in [0, 1)")
 
@@ -83,11 +98,15 @@ class Conure(Strategy):
         """Claim, train, release, retrain."""
         keep = self._keep(site)
         site.need_capacity(task, keep, self.options.min_share)
-        view = site.claim_free(fresh=self.options.start == "random")
+        view = site.claim_free(self.options.start)
         yield Phase(view=view, label="train")
-        released = site.release_smallest(view, keep)
+        left: dict[str, Tensor] = {}
+        released = site.release_smallest(view, keep, left if self.options.release == "keep" else None)
+        if self.options.rows < 1:
+            released += site.release_shortest(self.options.rows)
         if released and self.options.retrain:
             yield Phase(view=view, label="retrain", epochs_share=self.options.retrain)
+        view.private |= left
         return view
 
     def _keep(self, site: Site) -> Keep:

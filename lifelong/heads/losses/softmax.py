@@ -22,25 +22,32 @@ def softmax_loss(
     the next, as in cut cross-entropy (Wijmans et al., ICLR 2025) and Liger's fused loss. Gradients are made in the forward
     pass, so there is no gradient of the gradient.
     """
-    return _SoftmaxLoss.apply(users_ND.float(), matrix_CD.float(), bias_C.float(), targets_N, None, None, left_out_NS)  # type: ignore[no-untyped-call]
+    return _SoftmaxLoss.apply(
+        users_ND.float(), matrix_CD.float(), bias_C.float(), targets_N, None, None, left_out_NS, None
+    )  # type: ignore[no-untyped-call]
 
 
 def sampled_loss(
-    users_ND: Tensor, negatives_KD: Tensor, shift_K: Tensor, right_N: Tensor, same_index: tuple[Tensor, Tensor]
+    users_ND: Tensor,
+    negatives_KD: Tensor,
+    shift_K: Tensor,
+    right_N: Tensor,
+    same_index: tuple[Tensor, Tensor],
+    beside_N: Tensor | None = None,
 ) -> Tensor:
-    """Mean of -log(e^right / (e^right + sum over k of e^(users · negatives + shift))), a scalar; float32 inside.
+    """Mean of -log(e^right / (e^right + e^beside + sum over k of e^(users · negatives + shift))), a scalar; float32 inside.
 
     right_N: the scores of the right answers. same_index: (targets_N, index_K); a negative that is the right answer itself
-    is left out.
+    is left out. beside_N: one more score a point, for what competes with its right answer and with no other's.
     """
     targets_N, index_K = same_index
-    return _SoftmaxLoss.apply(  # type: ignore[no-untyped-call]
-        users_ND.float(), negatives_KD.float(), shift_K.float(), targets_N, right_N.float(), index_K, None
-    )
+    given = (users_ND.float(), negatives_KD.float(), shift_K.float(), targets_N, right_N.float())
+    beside_N = torch.full_like(given[-1], -torch.inf) if beside_N is None else beside_N.float()
+    return _SoftmaxLoss.apply(*given, index_K, None, beside_N)  # type: ignore[no-untyped-call]
 
 
 class _SoftmaxLoss(torch.autograd.Function):
-    """With right_N None the right answer is among the C columns, else it stands beside the K negatives."""
+    """With right_N None the right answer is among the C columns; else it stands beside the K negatives, and beside_N too."""
 
     @staticmethod
     def forward(
@@ -52,19 +59,21 @@ class _SoftmaxLoss(torch.autograd.Function):
         right_N: Tensor | None,
         index_K: Tensor | None,
         left_out_NS: Tensor | None,
+        beside_N: Tensor | None,
     ) -> Tensor:
         grads = [torch.empty_like(users_ND), torch.zeros_like(matrix_CD), torch.zeros_like(bias_C)]
-        grads += [] if right_N is None else [torch.empty_like(right_N)]
+        grads += [] if right_N is None or beside_N is None else [torch.empty_like(right_N), torch.empty_like(beside_N)]
         total = users_ND.new_zeros(())
         for part in _parts(users_ND, len(matrix_CD)):
             scores_nC = torch.addmm(bias_C, users_ND[part], matrix_CD.T)
             if left_out_NS is not None:
                 _leave_out(scores_nC, left_out_NS[part], targets_N[part])
-            if right_N is None or index_K is None:
+            if right_N is None or index_K is None or beside_N is None:
                 total += _from_columns(scores_nC, targets_N[part])
             else:
                 same_nK = index_K == targets_N[part, None]
-                total += _from_beside(scores_nC, same_nK, right_N[part], grads[3][part])
+                two_2n, grads_2n = (right_N[part], beside_N[part]), (grads[3][part], grads[4][part])
+                total += _from_beside(scores_nC, same_nK, two_2n, grads_2n)
             torch.mm(scores_nC, matrix_CD, out=grads[0][part])
             grads[1].addmm_(scores_nC.T, users_ND[part])
             grads[2] += scores_nC.sum(dim=0)
@@ -75,8 +84,9 @@ class _SoftmaxLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         scale = upstream[0] / ctx.points
-        users, matrix, bias, *right = (grad * scale for grad in ctx.saved_tensors)
-        return users, matrix, bias, None, right[0] if right else None, None, None
+        users, matrix, bias, *two = (grad * scale for grad in ctx.saved_tensors)
+        right, beside = two or (None, None)
+        return users, matrix, bias, None, right, None, None, beside
 
 
 def _parts(users_ND: Tensor, columns: int) -> list[slice]:
@@ -102,13 +112,20 @@ def _from_columns(scores_nC: Tensor, targets_n: Tensor) -> Tensor:
     return (sums_n1.log() - right_n1).sum()
 
 
-def _from_beside(scores_nK: Tensor, same_nK: Tensor, right_n: Tensor, right_grad_n: Tensor) -> Tensor:
-    """The summed loss; scores become the softmax of the negatives, right_grad_n that of the right answer minus one."""
+def _from_beside(
+    scores_nK: Tensor, same_nK: Tensor, two_2n: tuple[Tensor, Tensor], grads_2n: tuple[Tensor, Tensor]
+) -> Tensor:
+    """The summed loss of right answers and of what stands beside them (two_2n) against the negatives.
+
+    The scores become the softmax of the negatives; grads_2n that of the two, of the right answer minus one.
+    """
+    right_n, beside_n = two_2n
     scores_nK.masked_fill_(same_nK, -torch.inf)
-    largest_n = torch.maximum(scores_nK.amax(dim=1), right_n)
+    largest_n = torch.maximum(scores_nK.amax(dim=1), torch.maximum(right_n, beside_n))
     scores_nK.sub_(largest_n[:, None]).exp_()
-    shifted_n = right_n - largest_n
-    sums_n = scores_nK.sum(dim=1) + shifted_n.exp()
+    shifted_n, beside_n = right_n - largest_n, (beside_n - largest_n).exp()
+    sums_n = scores_nK.sum(dim=1) + shifted_n.exp() + beside_n
     scores_nK /= sums_n[:, None]
-    torch.sub(shifted_n.exp() / sums_n, 1.0, out=right_grad_n)
+    torch.sub(shifted_n.exp() / sums_n, 1.0, out=grads_2n[0])
+    torch.div(beside_n, sums_n, out=grads_2n[1])
     return (sums_n.log() - shifted_n).sum()

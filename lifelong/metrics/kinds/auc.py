@@ -1,8 +1,10 @@
 """Area under the ROC curve: how often a positive case is scored above a negative one, ties counting half."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from lifelong.core.types import Classified, Outcome
+from lifelong.core.types import Classified, Labelled, Outcome
 from lifelong.metrics.kinds.base import Metric, divide
 
 
@@ -10,30 +12,39 @@ class AUC(Metric):
     """P(score of a positive > score of a negative) + P(equal) / 2 (Mann-Whitney U; Hanley & McNeil 1982).
 
     Two classes: the score is the probability of class 1. More: the plain mean of one class against the rest, over the
-    classes that have both positives and negatives. nan where no class has both, or a probability is NaN.
+    classes that have both positives and negatives. Several labels: the plain mean over them likewise. nan where no class has
+    both, or a probability is NaN.
 
     >>> AUC().value(Classified(np.array([[.9, .1], [.5, .5], [.5, .5]]), np.array([0, 0, 1])))
     array([0.75])
     """
 
-    outcome = Classified
+    outcome = (Classified, Labelled)
     title = "AUC"
 
     def value(self, outcome: Outcome, weights_RN: np.ndarray | None = None) -> np.ndarray:
         """AUC under each set of weights, float64 (R,)."""
-        assert isinstance(outcome, Classified)
-        scores_NC, targets_N = outcome.probabilities_NC, outcome.targets_N
+        assert isinstance(outcome, Classified | Labelled)
+        scores_NC = outcome.probabilities_NC
         if weights_RN is None:
-            weights_RN = np.ones((1, len(targets_N)))
+            weights_RN = np.ones((1, len(scores_NC)))
         if np.isnan(scores_NC).any():
             return np.full(len(weights_RN), np.nan)
-        classes = np.array([1]) if scores_NC.shape[1] == 2 else np.unique(targets_N)
         total_R, defined_R = np.zeros(len(weights_RN)), np.zeros(len(weights_RN))
-        for c in classes:
-            auc_R = _binary(scores_NC[:, c], targets_N == c, weights_RN)
+        for c, positive_N in _positives(outcome):
+            auc_R = _binary(scores_NC[:, c], positive_N, weights_RN)
             total_R += np.nan_to_num(auc_R)
             defined_R += ~np.isnan(auc_R)
         return divide(total_R, defined_R)
+
+
+def _positives(outcome: Classified | Labelled) -> Iterator[tuple[int, np.ndarray]]:
+    """The columns that are judged, each with who should be high in it (bool)."""
+    if isinstance(outcome, Labelled):
+        yield from enumerate(outcome.targets_NC.T > 0)
+    else:
+        classes = [1] if outcome.probabilities_NC.shape[1] == 2 else np.unique(outcome.targets_N).tolist()
+        yield from ((c, outcome.targets_N == c) for c in classes)
 
 
 def _binary(scores_N: np.ndarray, positive_N: np.ndarray, weights_RN: np.ndarray) -> np.ndarray:

@@ -13,17 +13,19 @@ from lifelong.core.types import Classified, Outcome, Ranked
 
 
 class Metric(ABC):
-    """A number in [0, 1] that says how good an outcome is."""
+    """A number that says how good an outcome is."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
         """Options of the metric."""
 
-    outcome: ClassVar[type]
-    """What it looks at: Ranked or Classified."""
+    outcome: ClassVar[type | tuple[type, ...]]
+    """What it looks at: Ranked, Classified, Labelled, Estimated, or several of them; as isinstance takes it."""
     title: ClassVar[str]
     """Its name for people."""
     higher_is_better: ClassVar[bool] = True
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    """The least and the most it can be."""
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config if config is not None else self.Config()

@@ -22,16 +22,21 @@ class MacroF1(Metric):
     def value(self, outcome: Outcome, weights_RN: np.ndarray | None = None) -> np.ndarray:
         """Macro F1 under each set of weights, float64 (R,)."""
         assert isinstance(outcome, Classified)
-        targets_N, found_N = outcome.targets_N, predicted(outcome)
-        if weights_RN is None:
-            weights_RN = np.ones((1, len(targets_N)))
-        classes = np.unique(targets_N)
-        true_RC = _sums(weights_RN, targets_N, classes)
-        found_RC = _sums(weights_RN, found_N, classes)
-        hits_RC = _sums(weights_RN, np.where(found_N == targets_N, targets_N, -1), classes)
-        f1_RC = divide(2 * hits_RC, true_RC + found_RC)
+        f1_RC, true_RC = f1_of_classes(outcome, weights_RN)
         present_RC = true_RC > 0
         return divide(np.where(present_RC, f1_RC, 0.0).sum(1), present_RC.sum(1).astype(np.float64))
+
+
+def f1_of_classes(outcome: Classified, weights_RN: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """F1 (R, C) of every class that occurs among the targets, and its weight among them (R, C)."""
+    targets_N, found_N = outcome.targets_N, predicted(outcome)
+    if weights_RN is None:
+        weights_RN = np.ones((1, len(targets_N)))
+    classes = np.unique(targets_N)
+    true_RC = _sums(weights_RN, targets_N, classes)
+    found_RC = _sums(weights_RN, found_N, classes)
+    hits_RC = _sums(weights_RN, np.where(found_N == targets_N, targets_N, -1), classes)
+    return divide(2 * hits_RC, true_RC + found_RC), true_RC
 
 
 def _sums(weights_RN: np.ndarray, labels_N: np.ndarray, classes: np.ndarray) -> np.ndarray:

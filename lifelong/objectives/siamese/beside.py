@@ -1,5 +1,6 @@
 """The networks between a user vector and the loss of two views: a projection and, for one view alone, a predictor."""
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -19,7 +20,7 @@ class Siamese(nn.Module):
         super().__init__()
         wide = (width, projected, projected, projected)
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(wide, wide[1:], strict=False):
+        for inputs, outputs in pairwise(wide):
             layers += [*_linear(inputs, outputs, norm), nn.ReLU()]
         self.projection = nn.Sequential(*layers[:-1])
         narrow = max(1, projected // 4)

@@ -13,7 +13,7 @@ LEAST_RANK = 1.05
 
 
 def spread(vectors_ND: Tensor) -> Tensor:
-    """Deviation of the vectors, each made 1 long, from their mean, in [0, 1]: 0 where all point the same way, 1 where the mean is 0.
+    """Deviation of the vectors, each made 1 long, from their mean: 0 where all point the same way, 1 where the mean is 0.
 
     It is sqrt(D) times the deviation per channel that Chen & He (SimSiam, CVPR 2021, figure 2) watch.
 
@@ -38,7 +38,7 @@ def effective_rank(vectors_ND: Tensor) -> Tensor:
 
 
 class Watch:
-    """Spread and effective rank of the vectors of an epoch, batch by batch; kept on their device, so that no step waits for them."""
+    """Spread and effective rank of the vectors of an epoch, batch by batch; left on their device, so that no step waits."""
 
     def __init__(self) -> None:
         self._seen: dict[str, list[Tensor]] = {}
@@ -51,7 +51,7 @@ class Watch:
 
     def end(self) -> dict[str, float]:
         """Mean spreads and ranks since the last time, by name. Raises LifelongError where vectors have collapsed."""
-        told = {}
+        told: dict[str, float] = {}
         for name, found in self._seen.items():
             wide, rank = torch.stack(found).mean(dim=0).tolist()
             if not (wide >= LEAST_SPREAD and rank >= LEAST_RANK):

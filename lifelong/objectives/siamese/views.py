@@ -1,4 +1,4 @@
-"""Two views of the same users: the same events twice, some left out, a piece cut out, a piece shuffled, or half of them each."""
+"""Two views of the same users: the same events twice, some left out, a piece cut out or shuffled, or half of them each."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,15 +42,13 @@ def only(history: History, kept_BS: Tensor) -> History:
     """
     kept_BL = _tail(kept_BS, history.window_BL) & history.valid_BL
     kept_BL[:, -1] |= ~kept_BL.any(dim=1) & history.valid_BL[:, -1]
-    past_BS = history.past_BS
-    if past_BS is not None:
-        kept_BS = _tail(kept_BS, past_BS) & (past_BS != 0)
-        kept_BS[:, -1] |= kept_BL[:, -1]
-        past_BS = _close_up(past_BS, kept_BS)
-    others = (history.window_BL, history.actions_BL, history.gaps_BL)
-    window_BL, actions_BL, gaps_BL = (None if v is None else _close_up(v, kept_BL) for v in others)
-    assert window_BL is not None
-    return History(window_BL, past_BS, actions_BL, gaps_BL)
+    changed = _of_window(history, lambda values_BL: _close_up(values_BL, kept_BL))
+    if history.past_BS is None:
+        return changed
+    kept_BS = _tail(kept_BS, history.past_BS) & (history.past_BS != 0)
+    kept_BS[:, -1] |= kept_BL[:, -1]
+    times_BS = None if history.times_BS is None else _close_up(history.times_BS, kept_BS)
+    return replace(changed, past_BS=_close_up(history.past_BS, kept_BS), times_BS=times_BS)
 
 
 def _all_but_some(valid_BS: Tensor, rate: float) -> Tensor:
@@ -68,10 +66,13 @@ def _shuffled(history: History, rate: float) -> History:
     somewhere_BL = start_B1 + torch.rand(place_BL.shape, device=place_BL.device) * (end_B1 - start_B1)
     inside_BL = (place_BL >= start_B1) & (place_BL < end_B1)
     order_BL = torch.where(inside_BL, somewhere_BL, place_BL).argsort(dim=1, stable=True)
-    others = (history.window_BL, history.actions_BL, history.gaps_BL)
-    window_BL, actions_BL, gaps_BL = (None if v is None else v.gather(1, order_BL) for v in others)
-    assert window_BL is not None
-    return History(window_BL, history.past_BS, actions_BL, gaps_BL)
+    return _of_window(history, lambda values_BL: values_BL.gather(1, order_BL))
+
+
+def _of_window(history: History, change: Callable[[Tensor], Tensor]) -> History:
+    """With everything that is told of the window's events changed alike; the longer past stays."""
+    aligned = {"window_BL": history.window_BL, "actions_BL": history.actions_BL, "gaps_BL": history.gaps_BL}
+    return replace(history, **{name: change(values) for name, values in aligned.items() if values is not None})
 
 
 def _piece(valid_BS: Tensor, rate: float) -> tuple[Tensor, Tensor, Tensor]:

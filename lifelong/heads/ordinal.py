@@ -1,0 +1,93 @@
+"""One class of a few that have an order, such as age bands: one score for each user, and thresholds between the classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lifelong.core.types import Classified, Negatives, Outcome, Seen
+from lifelong.heads.base import Head
+from lifelong.heads.losses.weights import balanced
+
+
+class Ordinal(Head):
+    """P(class > k) = sigmoid(dropout(user vector) . w - threshold k), thresholds in order: the cumulative link model
+    (proportional odds, McCullagh 1980), trained by its likelihood.
+
+    CORAL (Cao et al. 2020) is the same model trained by the sum of C - 1 binary losses; its thresholds come out in order at the
+    optimum alone, and until then a class can have a probability below 0. CORN (Shi et al. 2021) learns a direction for each
+    threshold. Linear heads on the SVD of TF-IDF items, 5 folds, log loss: MovieLens-100k age softmax 1.479, CORN 1.487, CORAL
+    1.428, this 1.431; Complete Journey age 1.539, 1.536, 1.455, 1.454; AUC .746, .768, .762, .762 and .645, .662, .688, .685.
+    """
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Head.Config):
+        """Options of the head."""
+
+        order: list[str] | None = None
+        """The classes from the least to the greatest; left out: by the first number in each, `<` and `under` before it."""
+        weighting: Literal["none", "balanced"] = "none"
+        """balanced: each class weighs the same in the loss, by its share in the batch's targets."""
+        dropout: float = 0.2
+        """Share of the user vector's entries dropped while training."""
+
+        def __post_init__(self) -> None:
+            if self.order is not None and (len(self.order) < 2 or len(set(self.order)) != len(self.order)):
+                raise ValueError(f"order must name at least two classes, each once, not {self.order}")
+
+    answers: ClassVar[str] = "classes"
+    objective: ClassVar[str] = "supervised"
+    metrics: ClassVar[tuple[str, ...]] = ("auc", "within_one", "accuracy", "macro_f1", "mae")
+
+    def __init__(self, config: Config, width: int, catalogue: Sequence[str], rows_C: Tensor | None) -> None:
+        super().__init__(config, width, catalogue, rows_C)
+        self.options = config
+        self.dropout = nn.Dropout(config.dropout)
+        self.output = nn.Linear(width, 1, bias=False)
+        nn.init.normal_(self.output.weight, std=0.02)
+        self.lowest = nn.Parameter(torch.zeros(1))
+        self.log_gaps = nn.Parameter(torch.zeros(max(0, len(catalogue) - 2)))
+        self._start_from(torch.ones(len(catalogue)))
+
+    def prepare(self, targets_N: Tensor) -> None:
+        """Start where everybody gets each class with its share of the training targets."""
+        if self.options.weighting == "none":
+            self._start_from(torch.bincount(targets_N, minlength=len(self.log_gaps) + 2).clamp(min=1))
+
+    @torch.no_grad()
+    def _start_from(self, counts_C: Tensor) -> None:
+        thresholds_c = torch.logit(counts_C.double().cumsum(0)[:-1] / counts_C.sum())
+        self.lowest.copy_(thresholds_c[:1])
+        self.log_gaps.copy_(thresholds_c.diff().log())
+
+    def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
+        """ln P(class) (B, C); whose softmax is P.
+
+        sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a)): no difference of nearly equal numbers is taken.
+        """
+        gaps_c = self.log_gaps.exp()
+        thresholds_c = torch.cat([self.lowest, self.lowest + gaps_c.cumsum(0)])
+        above_Bc = self.output(self.dropout(users_BD)) - thresholds_c
+        at_least_BC = F.pad(F.logsigmoid(above_Bc), (1, 0))
+        at_most_BC = F.pad(F.logsigmoid(-above_Bc), (0, 1))
+        return at_least_BC + at_most_BC + F.pad(torch.log(-torch.expm1(-gaps_c)), (1, 1))
+
+    def loss(
+        self,
+        users_ND: Tensor,
+        targets_N: Tensor,
+        items: nn.Embedding,
+        negatives: Negatives | None,
+        seen: Seen | None = None,
+    ) -> Tensor:
+        """-ln P(right class), mean over the points."""
+        scores_NC = self.scores(users_ND, items)
+        weight_C = balanced(targets_N, scores_NC.shape[1]) if self.options.weighting == "balanced" else None
+        return F.nll_loss(scores_NC, targets_N, weight_C)
+
+    def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:
+        """Probabilities and right classes."""
+        return Classified(self.probabilities(scores_NC).cpu().numpy(), targets_N.cpu().numpy())

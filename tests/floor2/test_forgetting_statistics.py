@@ -1,0 +1,111 @@
+"""Orders that keep parents first, outcomes that come back, intervals and flags worked by hand."""
+
+import numpy as np
+import pytest
+import worlds
+
+from lifelong.core.errors import DataError, UsageError
+from lifelong.core.types import Classified, Ranked
+from lifelong.forgetting.cells import ALONE, Cell, make_cells, orders_of, under
+from lifelong.forgetting.outcomes import keep, kept
+from lifelong.forgetting.statistics import Scores, over_seeds, paired, scores
+from lifelong.task import as_task
+
+
+def task(name, parent=None, **changes):
+    return as_task(worlds.label(name=name, parent=parent, **changes))
+
+
+TASKS = [as_task(worlds.first()), task("a"), task("b", "a"), task("c", "latest")]
+
+
+def test_the_order_given_comes_first_and_no_task_before_its_parent():
+    orders = [[t.name for t in order] for order in orders_of(TASKS, 3, seed=0)]
+    assert orders[0] == ["next", "a", "b", "c"]
+    assert len({tuple(order) for order in orders}) == 3
+    assert all(order[0] == "next" and order.index("a") < order.index("b") for order in orders)
+    assert orders == [[t.name for t in order] for order in orders_of(TASKS, 3, seed=0)]
+
+
+def test_more_orders_than_there_are_is_said():
+    with pytest.raises(UsageError, match="in 3 orders only"):
+        orders_of(TASKS, 4, seed=0)
+    with pytest.raises(UsageError, match="each other as parents"):
+        orders_of([TASKS[0], task("x", "y"), task("y", "x")], 2, seed=0)
+
+
+def test_cells_share_the_base_of_a_seed_and_scratch_is_trained_once(tmp_path):
+    cells = make_cells(TASKS, ["conure", ALONE], tmp_path, 2, range(5, 7))
+    assert [(c.order, c.seed) for c in cells] == [(1, 5), (1, 6), (2, 5), (2, 6)]
+    assert cells[0].folder == tmp_path
+    assert cells[0].base == cells[2].base != cells[1].base == cells[3].base
+    assert len({c.folder for c in cells}) == 4
+    assert [c.strategies for c in cells] == [["conure", ALONE]] * 2 + [["conure"]] * 2
+
+
+def test_scratch_may_train_as_long_as_the_longest(tmp_path):
+    cell = Cell(1, 0, TASKS, ["conure", "probe", ALONE], tmp_path, tmp_path)
+    assert under(cell, TASKS[1], ALONE).fit.epochs == 2  # one epoch, and conure retrains for half of it
+    assert under(cell, TASKS[1], "probe").fit == TASKS[1].fit
+    alone = Cell(1, 0, TASKS, ["probe", ALONE], tmp_path, tmp_path)
+    assert under(alone, TASKS[1], ALONE).fit.epochs == 1
+
+
+@pytest.mark.parametrize(
+    "outcome", [Ranked(np.array([1, 7])), Classified(np.array([[0.25, 0.75]], np.float32), np.array([1]))]
+)
+def test_outcomes_come_back(outcome, tmp_path):
+    keep(outcome, tmp_path / "a" / "b.npz")
+    found = kept(tmp_path / "a" / "b.npz")
+    assert type(found) is type(outcome)
+    for name, value in vars(outcome).items():
+        np.testing.assert_array_equal(vars(found)[name], value)
+
+
+def test_another_file_is_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", kind=np.asarray("Batch"), other=np.zeros(1))
+    with pytest.raises(DataError, match="no outcome"):
+        kept(tmp_path / "x.npz")
+
+
+def test_over_seeds_by_hand():
+    found = over_seeds([(0, 1.0), (0, 3.0), (1, 4.0), (2, None)])  # the orders of a seed are one run
+    assert found["values"] == [2.0, 4.0]
+    assert found["mean"] == 3.0
+    assert found["high"] - 3.0 == pytest.approx(12.706205 * np.sqrt(2) / np.sqrt(2), rel=1e-6)  # t(1 degree) × sd / √2
+    assert over_seeds([(0, 0.5)]) == {"mean": 0.5, "low": None, "high": None, "seeds": 1, "values": [0.5]}
+    assert over_seeds([(0, None)]) is None
+
+
+def made(values, noise=0.0):
+    random = np.random.default_rng(0)
+    return {(1, seed): Scores(v, v + noise * random.standard_normal(1000)) for seed, v in enumerate(values)}
+
+
+def test_equal_scores_differ_by_exactly_zero():
+    found = paired(made([0.5, 0.25], 0.1), made([0.5, 0.25], 0.1))
+    assert (found["mean"], found["low"], found["high"], found["p_seeds"]) == (0.0, 0.0, 0.0, None)
+
+
+def test_a_difference_of_every_seed_is_clear_of_zero_and_one_of_some_is_not():
+    clear = paired(made([0.5, 0.51, 0.52], 0.01), made([0.3, 0.31, 0.315], 0.01))
+    assert clear["low"] > 0
+    assert clear["p_seeds"] < 0.01
+    doubtful = paired(made([0.5, 0.3, 0.4], 0.01), made([0.3, 0.45, 0.35], 0.01))
+    assert doubtful["low"] < 0 < doubtful["high"]
+    assert doubtful["p_seeds"] > 0.2
+
+
+def test_seeds_widen_the_interval_of_users():
+    users = paired(made([0.5], 0.01), made([0.4], 0.0))
+    both = paired(made([0.5, 0.52, 0.48], 0.01), made([0.4, 0.4, 0.4], 0.0))
+    assert both["high"] - both["low"] > users["high"] - users["low"]
+    assert users["seeds"] == 1
+    assert paired(made([0.5]), {}) is None
+
+
+def test_resamples_are_paired():
+    ranks = np.array([1, 2, 30, 4])
+    a, b = (scores(Ranked(found), "ndcg@10") for found in (ranks, ranks.copy()))
+    np.testing.assert_array_equal(a.values_R, b.values_R)
+    assert a.value != scores(Ranked(ranks[::-1] * 2), "ndcg@10").value

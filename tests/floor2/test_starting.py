@@ -1,0 +1,70 @@
+"""Where a task begins: its head is solved on what its parent sees, and nothing that training finds is worse."""
+
+import numpy as np
+import torch
+import worlds
+
+from lifelong import LivingModel, starting
+from lifelong.starting import start_head
+from lifelong.training import CurvePoint
+
+SLOW = {"epochs": 1, "lr": 1e-9}
+
+
+def started(living, **changes):
+    """The head's weights of a label task that hardly trains, and its record."""
+    living.add_task(worlds.label(0, fit=SLOW, **changes))
+    member = living.members["label_0"]
+    return member.own["head.output.weight"], member.record
+
+
+def test_a_child_begins_with_the_solved_head(living):
+    weight, _ = started(living, strategy="probe")
+    net, cases = living.answering("label_0").net, living.cases("label_0")
+    vectors = living.answering("label_0").represent(living.answering("label_0").history(cases.sequences, cases.train))
+    right = (net.scores(vectors).argmax(1).numpy() == cases.train.targets_N).mean()
+    assert right > np.bincount(cases.train.targets_N).max() / len(cases.train)
+    assert weight.abs().max() > 1e-3
+
+
+def test_it_may_be_left_out_and_scratch_never_has_it(living):
+    weight, _ = started(living, strategy="probe", head={"name": "classification", "solved": False})
+    assert weight.std() < 0.04  # as it was drawn
+    living.add_task(worlds.label(1, fit=SLOW, strategy="scratch"))
+    assert living.members["label_1"].own["head.output.weight"].std() < 0.04
+
+
+def test_it_is_the_same_again_and_samples_are_of_training_users_alone(living, monkeypatch):
+    living.add_task(worlds.label(0, fit=SLOW, strategy="probe"))
+    net, cases = living.answering("label_0").net, living.cases("label_0")
+    looked_at = []
+    vectors = starting._vectors
+    monkeypatch.setattr(
+        starting, "_vectors", lambda n, c, points, past: (looked_at.append(points), vectors(n, c, points, past))[1]
+    )
+    monkeypatch.setattr(starting, "MOST_USERS", 50)
+    found = []
+    for _ in range(2):
+        assert start_head(net, cases, 0, seed=3)
+        found.append(net.head.output.weight.clone())
+    assert torch.equal(*found)
+    assert len(looked_at[0]) == 50
+    assert not set(np.concatenate([p.users_N for p in looked_at])) & set(cases.test.users_N)
+
+
+def test_training_never_ends_below_its_start(living):
+    """A rate at which everything falls apart: the solved head is kept."""
+    living.add_task(worlds.label(0, fit=SLOW, strategy="probe"))
+    living.add_task(
+        worlds.label(6, name="wild", fit={"epochs": 2, "lr": 50.0}, strategy="probe", data=worlds.label(0)["data"])
+    )
+    usual, wild = (living.members[name].own["head.output.weight"] for name in ("label_0", "wild"))
+    assert torch.allclose(usual, wild, atol=1e-6)
+    assert all(isinstance(p["valid"], float) for p in living.members["wild"].record["curve"])
+    assert CurvePoint.__dataclass_fields__.keys() == living.members["wild"].record["curve"][0].keys()
+
+
+def test_an_opened_model_needs_no_solving(living, monkeypatch):
+    living.add_task(worlds.label(0, fit=SLOW, strategy="probe"))
+    monkeypatch.setattr(starting, "start_head", None)
+    assert LivingModel.open(living.store.path).members["label_0"].task.name == "label_0"

@@ -1,0 +1,79 @@
+"""What several orders and seeds add to the page: intervals, flags, and a promise that holds in all of them or in none."""
+
+import re
+
+import pytest
+from made_up import document, many_runs, spread
+
+from lifelong.reports.forest import forest
+from lifelong.reports.html import page
+from lifelong.reports.statistics import statistics
+from lifelong.reports.verdict import overall, verdicts
+
+
+def text_of(markup):
+    return " ".join(re.sub("<[^>]+>", " ", markup).split())
+
+
+def test_the_page_says_how_many_runs_and_what_they_gave():
+    text = text_of(page(many_runs()))
+    assert "3 orders × 3 seeds." in text
+    assert "Means over 9 runs" in text
+    assert "Negative transfer. Clearly below the same network trained alone: drug_gm under ewc" in text
+    assert text.count("negative transfer ") >= 5
+    assert "0, 1, 2" in text
+
+
+def test_one_run_without_scratch_says_what_is_not_known():
+    doc = document()
+    assert statistics(doc) is None
+    doc["statistics"] = many_runs()["statistics"]
+    for tasks in doc["statistics"]["tasks"].values():
+        for task in tasks.values():
+            task.update(gain=None, negative_transfer=False)
+    text = text_of(statistics(doc))
+    assert "One order and one seed." in text
+    assert "Negative transfer was not looked for" in text
+
+
+def test_no_negative_transfer_is_said_too():
+    doc = many_runs()
+    for task in doc["statistics"]["tasks"]["ewc"].values():
+        task["negative_transfer"] = False
+    assert "No negative transfer." in text_of(page(doc))
+
+
+def test_one_bit_in_one_run_of_many_breaks_the_promise():
+    doc = many_runs()
+    doc["runs"][4]["changed_bits"] = 1
+    states = {v.name: v.state for v in verdicts(doc)}
+    assert states == {"conure": "broken", "sequential": "moved", "peterrec": "kept", "ewc": "moved"}
+    assert "Not kept. An earlier task changed under conure." in page(doc)
+
+
+def test_a_run_that_was_not_looked_at_leaves_it_open():
+    doc = many_runs()
+    del doc["runs"][4]["changed_bits"]
+    assert {v.name: v.state for v in verdicts(doc)}["conure"] == "open"
+
+
+def test_overall_takes_means_where_there_are_any():
+    assert overall(many_runs(), "sequential")["forward_gain"] == pytest.approx(-0.02)
+    assert overall(document(), "sequential")["forward_gain"] == 0.0121
+    assert overall(document(), "sequential")["average"] == document()["strategies"]["sequential"]["average"]
+
+
+def test_a_forest_has_a_row_a_strategy_and_zero_where_signs_matter():
+    rows = {"a": spread(0.0, 3, 0.0), "b": spread(-0.05, 3), "c": None}
+    markup = forest(rows, "Forgetting")
+    assert markup.count('class="dot"') == 2
+    assert markup.count('class="zero"') == 1
+    assert markup.count('class="run"') == 6
+    assert forest(rows, "Average", signed=False).count('class="zero"') == 0
+    assert forest({}, "nothing").startswith("<svg")
+
+
+def test_an_interval_of_two_seeds_does_not_flatten_the_others():
+    wide = {"mean": 0.01, "low": -9.0, "high": 9.0, "values": [0.0, 0.02]}
+    places = [float(x) for x in re.findall(r'cx="([\d.]+)"', forest({"a": wide, "b": spread(0.03, 3)}, "x"))]
+    assert abs(places[0] - places[1]) > 20
