@@ -25,11 +25,11 @@ from lifelong.data.feeds import EventFeed, LabelFeed
 from lifelong.data.negatives import NegativeSampler
 from lifelong.evaluation import validation_score
 from lifelong.heads.base import Head
-from lifelong.network import Design, TaskNet, initial_values
+from lifelong.network import Design, TaskNet
 from lifelong.objectives.base import Objective
 from lifelong.parallel.group import ALONE, Group
 from lifelong.resume import Resume
-from lifelong.starting import start_head
+from lifelong.starting import FirstValues, start_head
 from lifelong.task import Task
 from lifelong.training import CurvePoint, Feed, Job, fit, trainable_count
 
@@ -124,7 +124,7 @@ class Growth:
             rows=rows,
             new_rows=len(cases.new_items),
             slots={name: slot.width for name, slot in self.net.slots().items()},
-            initial=lambda rows: initial_values(design, rows, seed),
+            initial=FirstValues(design, cases, seed, alone=parent is None or not self.strategy.from_parent),
             past=() if self.strategy.isolates else past(rows),
         )
         self.phases = self.strategy.grow(self.site, task.name)

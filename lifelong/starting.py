@@ -1,4 +1,6 @@
-"""The head of a task before its first step: solved from the user vectors that its parent gives, not grown from noise."""
+"""What a task has before its first step: fresh weights, a long-term table in closed form, a head solved on user vectors."""
+
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -6,12 +8,43 @@ from torch import Tensor
 
 from lifelong.cases import Cases
 from lifelong.data.feeds import case_batches
-from lifelong.data.sequences import Points
-from lifelong.network import TaskNet
+from lifelong.data.sequences import Points, last_ends
+from lifelong.network import Design, TaskNet, initial_values
 
 MOST_USERS = 20_000
 """Training users that are looked at: more move a linear head hardly, and solving takes seconds up to here."""
 BATCH = 256
+LONGTERM_TABLE = "longterm.items.weight"
+
+
+class FirstValues:
+    """Fresh values of the trunk for a table of so many rows: a lifelong.continual.site.Initial.
+
+    The long-term table of a task that stands on nothing (`alone`) comes from what its training users have in common, events up
+    to the last that they are trained on; rows of items that come later are 0, so they change nobody.
+    """
+
+    def __init__(self, design: Design, cases: Cases, seed: int, *, alone: bool) -> None:
+        self.design, self.cases, self.seed, self.alone = design, cases, seed, alone
+        self._table = lru_cache(maxsize=1)(self._make_table)
+
+    def __call__(self, rows: int) -> dict[str, Tensor]:
+        """Values by parameter name; the same for the same seed."""
+        values = initial_values(self.design, rows, self.seed)
+        if self.design.longterm and self.design.longterm["start"] == "svd":
+            values[LONGTERM_TABLE] = self._table(rows)
+        return values
+
+    def _make_table(self, rows: int) -> Tensor:
+        assert self.design.longterm is not None
+        width = self.design.longterm["width"]
+        if not self.alone:
+            return torch.zeros(rows, width)
+        from lifelong.encoders.layers.bag_table import started_table  # scikit-learn takes a second to import
+
+        sequences, users_U = self.cases.sequences, np.unique(self.cases.train.users_N)
+        begins_U, ends_U = sequences.offsets_U1[users_U], last_ends(self.cases.train, users_U)
+        return started_table(sequences.rows_E, begins_U, ends_U, rows, width, self.seed)
 
 
 def start_head(net: TaskNet, cases: Cases, past: int, seed: int) -> bool:

@@ -8,7 +8,7 @@ import torch
 
 from lifelong.core.types import Batch
 from lifelong.data.negatives import NegativeSampler
-from lifelong.data.sequences import Points, Sequences, gather_history
+from lifelong.data.sequences import Points, Sequences, gather_history, last_ends
 
 POOL = 50
 """So many batches of windows are sorted by length together."""
@@ -58,7 +58,7 @@ class EventFeed:
         """Start and end (absolute, exclusive) of each window of the users that have a point."""
         users_U = np.unique(self.points.users_N)
         begin_U = self.sequences.offsets_U1[users_U]
-        last_U = _last_end(self.points, users_U)  # what comes after the last point is not read
+        last_U = last_ends(self.points, users_U)  # what comes after the last point is not read
         shift_U = random.integers(0, self.length, len(users_U))
         count_U = (last_U - begin_U + shift_U - 1) // self.length + 1
         user_W = np.repeat(np.arange(len(users_U)), count_U)
@@ -151,9 +151,3 @@ def _last_position_batches(
         rows_N = torch.arange(len(picked))
         last_N = torch.full((len(picked),), length - 1)
         yield Batch(history, rows_N, last_N, torch.from_numpy(points.targets_N[picked]))
-
-
-def _last_end(points: Points, users_U: np.ndarray) -> np.ndarray:
-    ends_U = np.zeros(len(users_U), np.int64)
-    np.maximum.at(ends_U, np.searchsorted(users_U, points.users_N), points.ends_N)
-    return ends_U

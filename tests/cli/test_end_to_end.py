@@ -228,6 +228,19 @@ def refused(done, said):
 
 
 @pytest.mark.slow
+def test_profile(run, grown, tmp_path):
+    call = ("evaluate", grown, "--profile", "--folds", 2, "--repeats", 1, "--out", tmp_path / "out")
+    document = run(*call, "--json", "--quiet").document
+    task = document["tasks"]["label"]
+    assert 0 < task["folds"]["users"] == task["unseen"] < task["drawn"]
+    assert {"majority", "LR SVD64", "frozen vector + probe"} <= set(task["folds"]["methods"])
+    assert json.loads((tmp_path / "out" / "profile.json").read_text())["tasks"] == document["tasks"]
+    assert (tmp_path / "out" / "report.html").stat().st_size > 1000
+    assert "unseen; those alone are asked" in run(*call[:-2], "label", "--quiet").out
+    assert refused(run("evaluate", grown, "--profile", "next"), "predicts no class of users")
+
+
+@pytest.mark.slow
 def test_forgetting(run, files, tmp_path):
     out = tmp_path / "run"
     call = ("forgetting", files / "first.yaml", files / "label.yaml", "--strategies", "conure,sequential", "--out", out)

@@ -277,7 +277,7 @@ def test_what_is_left_and_whose_rows_are_whose_is_read_again(tmp_path, options):
     }
     wider = {"inputs": {"domain": ["domain_0", "domain_1"]}, "targets": {"domain": "domain_1"}, "dataset": data}
     model = LivingModel.pretrain(tmp_path / "m", first, cache=tmp_path)
-    child = {"name": "conure", "start": "left" if "release" in options else "zero", **options}
+    child = {"name": "conure", "start": "left", **options} if "release" in options else "conure"
     model.add_task({"name": "more", "head": "next_item", "data": wider, "strategy": child, "fit": {"epochs": 1}})
     opened = LivingModel.open(tmp_path / "m", cache=tmp_path)
     for name, owners in model.bank.owners.items():

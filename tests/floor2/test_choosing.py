@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -269,3 +270,23 @@ def test_the_direction_of_the_metric_counts(living, metric):
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(ConfigError):
         build(Auto.Config, wrong, "strategy auto")
+
+
+@pytest.mark.slow
+def test_a_small_version_of_a_hundred_tasks(tmp_path, monkeypatch):
+    from benchmarks import common, hundred
+
+    monkeypatch.undo()  # the fresh process is part of what it shows
+    kept = {}
+    monkeypatch.setattr(common, "keep", lambda name, entry, record: kept.update(record))
+    world = replace(hundred.QUICK, tasks=12)
+    record = hundred.run(world, tmp_path, lambda text: None)
+    hundred.show(record)
+    assert record["changed_bits"] == 0
+    assert sum(record["chosen"].values()) == 12
+    assert record["mean_weights_share"] < 0.03
+    alone = record["conure_alone"]
+    assert alone["before_training"]
+    assert "would own" in alone["said"]
+    again = hundred.run(world, tmp_path, lambda text: pytest.fail(f"{text} was done before"))
+    assert again["gains"] == record["gains"]

@@ -3,14 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 
 from lifelong import LivingModel
 from lifelong.core.errors import ConfigError, DataError
 from lifelong.core.types import Event
 from lifelong.data.columns import Columns
-from lifelong.encoders import longterm
-from lifelong.encoders.longterm import LongTerm, bag
 from lifelong.tables import Asked, Question, answer_batch
 
 ACTIONS = ["view", "cart", "buy"]
@@ -46,7 +43,7 @@ def first(shop, **changes):
         "past": 15,
         "actions": ACTIONS,
         "gaps": True,
-        "longterm": {"width": 8},
+        "longterm": {"width": 8, "start": "svd"},
         "head": "next_item",
         "data": data(shop),
         "fit": {"epochs": 1, "batch_size": 32},
@@ -121,20 +118,3 @@ def test_actions_that_the_data_do_not_have_are_refused(shop, tmp_path):
 def test_only_the_first_task_says_what_is_read(shop, model):
     with pytest.raises(ConfigError, match="past, gaps: chosen by a model's first task"):
         model.add_task(letter(shop, name="late", past=3, gaps=True))
-
-
-def test_the_bag_by_hand():
-    rows, weights = bag(torch.tensor([[0, 7, 5, 7], [0, 0, 0, 0]]))
-    seven = 1 + np.log(2)
-    norm = np.hypot(1, seven)
-    assert weights[1].tolist() == [0, 0, 0, 0]
-    assert rows[0].tolist() == [0, 5, 7, 7]
-    assert weights[0].tolist() == pytest.approx([0, 1 / norm, seven / norm, 0])
-
-
-def test_a_long_term_path_that_knows_the_order_is_caught(monkeypatch):
-    path = LongTerm(LongTerm.Config(width=4), 9)
-    past = torch.tensor([[1, 2, 3, 4]])
-    assert torch.equal(path(past), path(past.flip(1)))
-    monkeypatch.setattr(longterm, "bag", lambda past_BS: (past_BS, torch.arange(4.0).expand(1, 4)))
-    assert not torch.equal(path(past), path(past.flip(1)))

@@ -1,11 +1,13 @@
 """Where a task begins: its head is solved on what its parent sees, and nothing that training finds is worse."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import worlds
 
 from lifelong import LivingModel, starting
-from lifelong.starting import start_head
+from lifelong.starting import LONGTERM_TABLE, FirstValues, start_head
 from lifelong.training import CurvePoint
 
 SLOW = {"epochs": 1, "lr": 1e-9}
@@ -62,6 +64,35 @@ def test_training_never_ends_below_its_start(living):
     assert torch.allclose(usual, wild, atol=1e-6)
     assert all(isinstance(p["valid"], float) for p in living.members["wild"].record["curve"])
     assert CurvePoint.__dataclass_fields__.keys() == living.members["wild"].record["curve"][0].keys()
+
+
+def table_of(living, cases):
+    design = replace(living.design, longterm={"width": 8, "start": "svd"})
+    return FirstValues(design, cases, 0, alone=True)(61)[LONGTERM_TABLE]
+
+
+def with_rows(cases, places):
+    """The cases with other items at some places of the histories."""
+    rows = cases.sequences.rows_E.copy()
+    rows[places] = rows[places] % 20 + 1
+    return replace(cases, sequences=replace(cases.sequences, rows_E=rows))
+
+
+def test_the_long_term_table_comes_from_training_users_alone(living):
+    living.add_task(worlds.label(0, fit=SLOW, strategy="probe"))
+    cases = living.cases("label_0")
+    offsets = cases.sequences.offsets_U1
+    others = np.setdiff1d(np.arange(len(cases.sequences)), cases.train.users_N)
+    places = np.concatenate([np.arange(offsets[u], offsets[u + 1]) for u in others])
+    assert torch.equal(table_of(living, cases), table_of(living, with_rows(cases, places)))
+    trained = np.arange(*offsets[cases.train.users_N[0] :][:2])
+    assert not torch.equal(table_of(living, cases), table_of(living, with_rows(cases, trained)))
+
+
+def test_rows_that_come_later_change_nobody(living):
+    living.add_task(worlds.label(0, fit=SLOW, strategy="probe"))
+    design = replace(living.design, longterm={"width": 8, "start": "svd"})
+    assert not FirstValues(design, living.cases("label_0"), 0, alone=False)(61)[LONGTERM_TABLE].any()
 
 
 def test_an_opened_model_needs_no_solving(living, monkeypatch):

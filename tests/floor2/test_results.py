@@ -1,0 +1,100 @@
+"""The page of results: made of the JSON alone, tables that read the same every time, statistics worked by hand."""
+
+import doctest
+import json
+
+import pytest
+
+from benchmarks import results
+from benchmarks.studies import papers, profiles, tables, transfer
+from benchmarks.studies.tables import difference, ranged, signed, table
+
+
+def test_doctests():
+    assert doctest.testmod(tables).failed == 0
+
+
+def document():
+    made = table("Values", ("what", "value"), [("a|b", 0.5)], "A note.")
+    record = {"commit": "abc", "test_ranks": "1 2 3", "value": float("nan"), "inner": {"curve": [1], "kept": 2}}
+    study = {
+        "title": "Made up",
+        "about": "Nothing was measured.",
+        "tables": [made],
+        "records": {"a/b": results.thin(record)},
+    }
+    return {"stamp": {"machine": {"cpu": "x"}, "at": "now", "commit": "abc"}, "studies": {"papers": study}}
+
+
+def test_the_page_is_made_of_the_json_alone(tmp_path):
+    results.write(document(), tmp_path)
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert kept["studies"]["papers"]["records"]["a/b"] == {"commit": "abc", "value": None, "inner": {"kept": 2}}
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert text == results.page(kept)
+    for found in ("## Made up", "| what | value |", "|---|---|", "| a\\|b | 0.5 |", "A note.", "commits abc"):
+        assert found in text
+
+
+@pytest.mark.parametrize("name", results.STUDIES)
+def test_every_study_has_what_the_page_needs(name):
+    study = results.study(name)
+    assert study.TITLE
+    assert study.ABOUT
+    assert callable(study.run)
+    assert callable(study.tables)
+
+
+def test_statistics_by_hand():
+    assert ranged([0.5]) == ".5000 (1)"
+    assert ranged([0.4, 0.6]) == ".5000 ± 1.2706 (2)"  # t(1 degree) × sd / √2
+    assert ranged([]) == "–"
+    same = difference([{"value": 0.1, "low": 0.05, "high": 0.15}] * 3)
+    assert (same["low"], same["high"]) == (pytest.approx(0.05), pytest.approx(0.15))
+    assert signed(same).startswith("**+.1000")
+    wide = difference([{"value": v, "low": v - 0.05, "high": v + 0.05} for v in (0.0, 0.1, 0.2)])
+    assert wide["low"] < 0
+    assert not signed(wide).startswith("**")
+    assert signed(None) == "–"
+
+
+def test_the_peers_split_is_theirs():
+    """Worked with the script that the peers' figures come from."""
+    import hashlib
+
+    for user, split in (("1", 0), ("943", 4), ("77", 2)):
+        u = int.from_bytes(hashlib.blake2b(f"{split}:{user}".encode(), digest_size=8).digest(), "little") / 2**64
+        assert profiles.peers_parts(profiles.np.array([user]), split)[0] == (
+            "train" if u < 0.8 else "valid" if u < 0.9 else "test"
+        )
+
+
+def test_a_tenth_of_the_labels_keeps_every_class():
+    import numpy as np
+
+    from lifelong.cases import NO_ITEMS, Cases
+    from lifelong.data.sequences import Points, Sequences
+
+    users, rare = np.arange(200), np.zeros(200, np.int64)
+    rare[7] = 1
+    points = Points(users, users + 1, rare)
+    cases = Cases(
+        Sequences(np.arange(201), np.ones(200, np.int32)), points, points, points, ("a", "b"), NO_ITEMS, NO_ITEMS.ids
+    )
+    thin = transfer.thinned(cases, 10, seed=0)
+    assert 20 <= len(thin.train) <= 22
+    assert 1 in thin.train.targets_N
+    assert len(thin.test) == 200
+    assert transfer.thinned(cases, 100, seed=0) is cases
+
+
+def test_verdicts_say_no_more_than_the_interval():
+    said, equal = papers.CLAIMS["conure-retraining"], papers.CLAIMS["peterrec-not-below-finetune"]
+    clear, open_ = {"low": 0.1, "high": 0.2}, {"low": -0.1, "high": 0.2}
+    assert [papers.verdict(said, gap) for gap in (clear, open_, {"low": -0.2, "high": -0.1}, None)] == [
+        "holds",
+        "open",
+        "does not hold",
+        "not run",
+    ]
+    assert papers.verdict(equal, open_) == "not contradicted"
