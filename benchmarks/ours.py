@@ -26,8 +26,8 @@ from lifelong.data.prepare import prepare
 from lifelong.data.sequences import gather_windows
 from lifelong.evaluation import Removal, removal_of
 from lifelong.inference import last_points
-from lifelong.living import make_source
 from lifelong.metrics.ranking import ranks
+from lifelong.opened import make_source
 from lifelong.task import Task
 
 CONFIGS = Path(__file__).resolve().parent / "configs"

@@ -30,6 +30,8 @@ class MultiLabel(Head):
         probabilities are too high then."""
         dropout: float = 0.2
         """Share of the user vector's entries dropped while training."""
+        solved: bool = True
+        """Whether a task that stands on another begins with logistic regressions on its parent's user vectors."""
 
         def __post_init__(self) -> None:
             if not self.separator:
@@ -73,6 +75,20 @@ class MultiLabel(Head):
     ) -> Tensor:
         """Binary cross-entropy, mean over points and labels; targets_N is float32 (N, C)."""
         return F.binary_cross_entropy_with_logits(self.scores(users_ND, items), targets_N, pos_weight=self.weight_C)
+
+    @property
+    def solvable(self) -> bool:
+        """By convex fits."""
+        return self.options.solved
+
+    @torch.no_grad()
+    def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
+        """A logistic regression for each label, its penalty chosen on validation users (heads/fitting.py)."""
+        from lifelong.heads.fitting import solve_labels  # scikit-learn takes a second to import
+
+        found = solve_labels(users_NW, targets_N, valid_NW, valid_targets_N, weighting=self.options.weighting)
+        self.output.weight.copy_(found.weight_CW)
+        self.output.bias.copy_(found.bias_C)
 
     def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:
         """Probabilities and the labels that hold."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lifelong.core.errors import ConfigError
 from lifelong.core.types import Negatives, Outcome, Ranked, Seen
 from lifelong.heads.base import Head
-from lifelong.heads.layers.copying import Copying, add_mass_, mass_of_items, split_mass
+from lifelong.heads.layers.copying import Copying, add_mass_, latest, mass_of_items, split_mass
 from lifelong.heads.losses.pairwise import hard_negatives, pairwise_loss, uniform_negatives
 from lifelong.heads.losses.softmax import sampled_loss, softmax_loss
 
@@ -47,10 +47,14 @@ class NextItem(Head):
         p(i) is proportional to exp(user · item + bias) + the sum of exp(psi) over the events of i (heads/layers/copying.py).
         The shared normaliser is CopyNet's (Gu et al., ACL 2016), to copy repeats RepeatNet's (Ren et al., AAAI 2019).
         MEASURED."""
+        copy_past: int = 512
+        """Of so many of the latest events, where the model's `past` is longer: the cost of copying grows with it."""
 
         def __post_init__(self) -> None:
             if not 0 < self.rho <= 1:
                 raise ValueError(f"rho is {self.rho}, it must lie above 0 and not above 1")
+            if self.copy_past < 1:
+                raise ValueError(f"copy_past is {self.copy_past}, it must be at least 1")
 
     answers: ClassVar[str] = "items"
     objective: ClassVar[str] = "autoregressive"
@@ -157,6 +161,7 @@ class NextItem(Head):
         """Catalogue index and psi (N, S) of each event that a point may see."""
         if self.copying is None or seen is None:
             raise ValueError("next_item with copy scores what was there before: it must be given `seen`")
+        seen = latest(seen, self.options.copy_past)
         index_BS = self._index(seen.rows_BS)
         psi_NS = self.copying(users_ND, items(seen.rows_BS), seen, index_BS >= 0)
         return index_BS[seen.users_N], psi_NS

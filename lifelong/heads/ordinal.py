@@ -1,5 +1,6 @@
 """One class of a few that have an order, such as age bands: one score for each user, and thresholds between the classes."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 from lifelong.core.types import Classified, Negatives, Outcome, Seen
 from lifelong.heads.base import Head
 from lifelong.heads.losses.weights import balanced
+
+PENALTIES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
+"""On half the squared weights of standardised columns, beside the mean loss of a user."""
 
 
 class Ordinal(Head):
@@ -33,6 +37,8 @@ class Ordinal(Head):
         """balanced: each class weighs the same in the loss, by its share in the batch's targets."""
         dropout: float = 0.2
         """Share of the user vector's entries dropped while training."""
+        solved: bool = True
+        """Whether a task that stands on another begins with the ordinal regression on its parent's user vectors."""
 
         def __post_init__(self) -> None:
             if self.order is not None and (len(self.order) < 2 or len(set(self.order)) != len(self.order)):
@@ -64,10 +70,11 @@ class Ordinal(Head):
         self.log_gaps.copy_(thresholds_c.diff().log())
 
     def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
-        """ln P(class) (B, C); whose softmax is P.
+        """ln P(class) (B, C); whose softmax is P."""
+        return self._scores(users_BD)
 
-        sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a)): no difference of nearly equal numbers is taken.
-        """
+    def _scores(self, users_BD: Tensor) -> Tensor:
+        """sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a)): no difference of nearly equal numbers is taken."""
         gaps_c = self.log_gaps.exp()
         thresholds_c = torch.cat([self.lowest, self.lowest + gaps_c.cumsum(0)])
         above_Bc = self.output(self.dropout(users_BD)) - thresholds_c
@@ -84,9 +91,47 @@ class Ordinal(Head):
         seen: Seen | None = None,
     ) -> Tensor:
         """-ln P(right class), mean over the points."""
-        scores_NC = self.scores(users_ND, items)
+        return self._loss(users_ND, targets_N)
+
+    def _loss(self, users_ND: Tensor, targets_N: Tensor) -> Tensor:
+        scores_NC = self._scores(users_ND)
         weight_C = balanced(targets_N, scores_NC.shape[1]) if self.options.weighting == "balanced" else None
         return F.nll_loss(scores_NC, targets_N, weight_C)
+
+    @property
+    def solvable(self) -> bool:
+        """By a smooth fit of few numbers."""
+        return self.options.solved
+
+    def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
+        """The penalised likelihood's maximum on standardised columns, the penalty chosen on validation users."""
+        mean_W, deviation_W = users_NW.mean(0), users_NW.std(0, correction=0)
+        deviation_W = torch.where(deviation_W > 1e-6, deviation_W, torch.inf)  # a column that never varies: weight 0
+        train, valid = ((vectors - mean_W) / deviation_W for vectors in (users_NW, valid_NW))
+        fitted = copy.deepcopy(self).cpu().eval()
+        nn.init.zeros_(fitted.output.weight)
+        best, lowest_loss = fitted.state_dict(), torch.inf
+        for penalty in PENALTIES:  # from the greatest on, each from where the one before ended
+            fitted._fit(train, targets_N, penalty)
+            with torch.no_grad():
+                loss = float(fitted._loss(valid, valid_targets_N))
+            if loss < lowest_loss:
+                best, lowest_loss = copy.deepcopy(fitted.state_dict()), loss
+        best["output.weight"] /= deviation_W
+        best["lowest"] += best["output.weight"] @ mean_W
+        self.load_state_dict(best)
+
+    def _fit(self, users_NW: Tensor, targets_N: Tensor, penalty: float) -> None:
+        optimizer = torch.optim.LBFGS(self.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            loss = self._loss(users_NW, targets_N) + penalty / 2 * self.output.weight.square().sum()
+            loss.backward()
+            return loss
+
+        with torch.enable_grad():
+            optimizer.step(closure)
 
     def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:
         """Probabilities and right classes."""

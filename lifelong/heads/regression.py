@@ -27,6 +27,8 @@ class Regression(Head):
         do not decide everything (Huber 1964); mse: squared everywhere, for the mean itself."""
         dropout: float = 0.2
         """Share of the user vector's entries dropped while training."""
+        solved: bool = True
+        """Whether a task that stands on another begins with the ridge regression on its parent's user vectors."""
 
     answers: ClassVar[str] = "number"
     objective: ClassVar[str] = "supervised"
@@ -68,6 +70,20 @@ class Regression(Head):
         if self.options.loss == "mse":
             return F.mse_loss(standard_N, wanted_N)
         return F.huber_loss(standard_N, wanted_N)
+
+    @property
+    def solvable(self) -> bool:
+        """In closed form."""
+        return self.options.solved
+
+    @torch.no_grad()
+    def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
+        """Ridge regression, its penalty chosen on validation users (heads/fitting.py)."""
+        from lifelong.heads.fitting import solve_number  # scikit-learn takes a second to import
+
+        found = solve_number(users_NW, targets_N, valid_NW, valid_targets_N)
+        self.output.weight.copy_(found.weight_CW / self.scale.cpu())
+        self.output.bias.copy_((found.bias_C - self.mean.cpu()) / self.scale.cpu())
 
     def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:
         """Predicted and right numbers."""

@@ -13,10 +13,11 @@ from lifelong import __version__
 from lifelong.core.errors import UsageError
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Classified
+from lifelong.data.splits import TEST
 from lifelong.evaluation import outcome_of
 from lifelong.living import LivingModel
 from lifelong.profiling.compare import Told, ask, tabled
-from lifelong.profiling.folds import Fold, folds_of, need_unseen, sealed_fold
+from lifelong.profiling.folds import Fold, folds_of, sealed_fold
 from lifelong.profiling.methods import Method, baselines, probe
 from lifelong.profiling.people import People, people_of
 from lifelong.profiling.scoring import Answers
@@ -142,10 +143,9 @@ def _sealed(
     fold = sealed_fold(people, settings.seen)
     if len(fold.test_n) < settings.folds:
         return None
-    need_unseen(people, np.isin(np.arange(len(people)), fold.test_n), 1)
     told = ask(people, [fold], methods, settings.seed, progress)
     told[SEALED] = Told(_as_sealed(model, people, fold), model.members[people.task].record["seconds"], ["as sealed"])
-    own = people.parts_P == 2
+    own = people.parts_P == TEST
     made = tabled(people, told, [SEALED, VECTORS], metrics, settings.seed)
     return {**made, "test_users": int(own.sum()), "seen_test_users": int((own & people.seen_P).sum())}
 

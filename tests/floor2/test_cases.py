@@ -9,7 +9,7 @@ from lifelong.cases import NO_ITEMS, make_cases
 from lifelong.core.errors import ConfigError, DataError
 from lifelong.data.prepare import Prepared, prepare
 from lifelong.data.splits import TEST, user_parts
-from lifelong.living import make_source
+from lifelong.opened import make_source
 from lifelong.task import Task, as_task
 
 

@@ -39,7 +39,7 @@ def files(tmp_path_factory):
         if user not in cold or seen[user] <= 3:
             kept.append(place)
     pq.write_table(events.take(kept), folder / "events.parquet")
-    classes = np.array([int(name[-1]) for name in users["label_0"].to_pylist()])
+    classes = [int(name[-1]) for name in users["label_0"].to_pylist()]
     said = {
         "spend": [None if n % 17 == 3 else f"{1000 + 100 * c + random.normal():.2f}" for n, c in enumerate(classes)],
         "band": [["<18", "18-24", "25+"][c % 3] for c in classes],

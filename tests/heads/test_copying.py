@@ -101,8 +101,8 @@ def test_a_point_that_sees_too_much_is_caught(monkeypatch):
 
 
 def test_psi_by_hand():
-    """Milk, bread | milk | milk, tea: of the point after the tea, milk of the first trip was two trips ago and there for the first
-    time, that of the second one trip ago, and there before one trip earlier."""
+    """Milk, bread | milk | milk, tea, seen from after the tea: the first milk was two trips ago and there for the first time,
+    the second one trip ago, and there before one trip earlier."""
     layer = Copying(WIDTH)
     torch.nn.init.zeros_(layer.query.weight)
     torch.nn.init.zeros_(layer.query.bias)
@@ -133,7 +133,8 @@ def test_occurrences_count_in_order_and_buckets_double():
     assert counts.tolist() == [[0, 0, 2, 3, 2]]
     assert gaps.tolist() == [[0, 0, 1, 1 + 4, 1 + math.floor(2 * math.log2(9))]]
     buckets = trip_buckets(torch.arange(10_000))
-    assert buckets[:9].tolist() == [0, 1, 4, 5, 7, 7, 8, 9, 10] and buckets.max() == 39
+    assert buckets[:9].tolist() == [0, 1, 4, 5, 7, 7, 8, 9, 10]
+    assert buckets.max() == 39
     assert (buckets.diff() >= 0).all()
 
 
@@ -169,12 +170,20 @@ def test_bits_do_not_depend_on_threads_or_neighbours():
     with torch.no_grad():
         for count in (1, 2, 3):
             torch.set_num_threads(count)
-            found.append(made.scores(users, ITEMS, what))
+            found.append(add_mass_(torch.zeros(16, COUNT), *made.copied(users, ITEMS, what)))
         torch.set_num_threads(threads)
         rows[1:] = rows[1:].flip(1)
-        others = made.scores(torch.cat([users[:1], 3 * users[1:]]), ITEMS, what)
+        others = add_mass_(torch.zeros(16, COUNT), *made.copied(torch.cat([users[:1], 3 * users[1:]]), ITEMS, what))
     assert all(torch.equal(found[0], scores) for scores in found[1:])
     assert torch.equal(found[0][0], others[0])
+
+
+def test_a_longer_past_than_is_copied_from_changes_nothing():
+    made, what = head(copy_past=SEEN), seen()
+    longer = Seen(F.pad(what.rows_BS, (5, 0), value=3), F.pad(what.times_BS, (5, 0)), what.users_N, what.ends_N + 5)
+    with torch.no_grad():
+        assert torch.equal(made.scores(USERS, ITEMS, longer), made.scores(USERS, ITEMS, what))
+        assert not torch.equal(head(copy_past=SEEN + 5).scores(USERS, ITEMS, longer), made.scores(USERS, ITEMS, what))
 
 
 @pytest.mark.parametrize("check", contract.HEAD_CHECKS, ids=lambda c: c.__name__)

@@ -138,7 +138,12 @@ def many_runs(orders: int = 3, seeds: int = 3) -> dict[str, Any]:
     made = document()
     made["seeds"], made["orders"] = list(range(seeds)), [TASKS] * orders
     made["runs"] = [
-        {"strategy": name, "order": order + 1, "seed": seed, **strategy}
+        {
+            **{k: v for k, v in strategy.items() if k not in ("low", "high")},
+            "strategy": name,
+            "order": order + 1,
+            "seed": seed,
+        }
         for name, strategy in made["strategies"].items()
         for order in range(orders)
         for seed in range(seeds)

@@ -1,7 +1,7 @@
 import csv
 
 import pytest
-from made_up import TASKS, document
+from made_up import TASKS, document, many_runs
 
 from lifelong.reports.csv import guarded, write_csv
 
@@ -46,3 +46,11 @@ def test_hostile_names_in_the_file(tmp_path):
 def test_nothing_to_write(tmp_path):
     write_csv({}, tmp_path / "r.csv")
     assert (tmp_path / "r.csv").read_text().strip() == "strategy,after_task,task,metric,value,low,high"
+
+
+def test_every_run_has_its_rows_where_there_are_several(tmp_path):
+    write_csv(many_runs(2, 3), tmp_path / "r.csv")
+    rows = read(tmp_path / "r.csv")
+    assert len(rows) == 4 * 21 * 6
+    assert {(row["order"], row["seed"]) for row in rows} == {(o, s) for o in "12" for s in "012"}
+    assert len([row for row in rows if row["low"]]) == 4 * 21

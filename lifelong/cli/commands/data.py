@@ -25,7 +25,7 @@ def check(options: argparse.Namespace, console: Console) -> int:
 def prepare(options: argparse.Namespace, console: Console) -> int:
     """The data set of a task file, or one named by itself, sorted and kept for the next time."""
     from lifelong.data.prepare import prepare as prepare_source
-    from lifelong.living import make_source
+    from lifelong.opened import make_source
     from lifelong.task import Task
 
     is_file = options.source.endswith((".yaml", ".yml"))

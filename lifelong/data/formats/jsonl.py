@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.json
 
 from lifelong.core.errors import DataError
-from lifelong.data.formats.base import BLANK, Bad, Block, Opened, first_line, pieces
+from lifelong.data.formats.base import BLANK, BLOCK_BYTES, Bad, Block, Opened, first_line, pieces
 
 UNUSABLE = "unusable line"
 SAID = {bool: "true or false", float: "a number with a fraction", dict: "an object", list: "a list"}
@@ -36,7 +36,7 @@ def opened(path: Path) -> Opened:
 def _blocks(path: Path, wanted: dict[str, str], first: dict[str, Any]) -> Iterator[Block]:
     schema = pa.schema([(name, _type(first[name])) for name in wanted.values()])
     row = 1
-    for text in pieces(path, "jsonl"):
+    for text in pieces(path, "jsonl", BLOCK_BYTES):
         lines = text.count(b"\n") + (not text.endswith(b"\n"))
         yield _fast(text, lines, row, wanted, schema) or _slow(text, row, wanted, schema)
         row += lines

@@ -74,6 +74,17 @@ class Copying(nn.Module):
         return ago_term_BPS + gap_term_BSP.transpose(1, 2) + count_term_BS
 
 
+def latest(seen: Seen, count: int) -> Seen:
+    """The last `count` columns of what is seen.
+
+    >>> latest(Seen(torch.tensor([[5, 6, 7]]), None, torch.tensor([0]), torch.tensor([2])), 2)
+    Seen(rows_BS=tensor([[6, 7]]), times_BS=None, users_N=tensor([0]), ends_N=tensor([1]))
+    """
+    less = max(0, seen.rows_BS.shape[1] - count)
+    times_BS = None if seen.times_BS is None else seen.times_BS[:, less:]
+    return Seen(seen.rows_BS[:, less:], times_BS, seen.users_N, (seen.ends_N - less).clamp(min=0))
+
+
 def places_of(seen: Seen) -> tuple[Tensor, Tensor]:
     """Where each point stands in a grid (B, P) of users and their points: users_N and its place among the user's own."""
     order_N = seen.users_N.argsort(stable=True)
