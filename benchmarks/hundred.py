@@ -32,8 +32,7 @@ from lifelong.task import as_task
 from lifelong.verification import check_candidate
 
 PERIOD = 5
-"""After so many tasks the kinds come again, so two blocks of 11 tasks that begin at a multiple of it have one mix."""
-BLOCK = 11
+"""After so many tasks the kinds come again, so two blocks that begin at a multiple of it have one mix."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,14 @@ class World:
     length: int = 16
     first_epochs: int = 10
     epochs: int = 8
+    block: int = 11
+    alone: float = 0.3
 
     @property
     def blocks(self) -> dict[str, list[int]]:
-        """Early and late, as numbers of tasks, from 1; the last one is the same number of periods before the end."""
-        late = self.tasks - BLOCK + 1
-        return {"early": list(range(5, 5 + BLOCK)), "late": list(range(late, late + BLOCK))}
+        """Early and late, as numbers of tasks, from 1: from the fifth on, and the last ones."""
+        late = self.tasks - self.block + 1
+        return {"early": list(range(5, 5 + self.block)), "late": list(range(late, late + self.block))}
 
     def dataset(self, noise: float) -> dict[str, Any]:
         """The events are the same whatever the noise of the labels."""
@@ -91,7 +92,7 @@ class World:
         return {"name": "auto", "plan": {"expected_tasks": self.tasks + 1}, "budget": {"share": 0.01}}
 
 
-QUICK = World(tasks=16, users=240, items=240, events=20, width=16, length=8, first_epochs=1, epochs=1)
+QUICK = World(8, 240, 2400, events=20, width=16, length=8, first_epochs=1, epochs=1, block=3, alone=0.8)
 
 
 def main() -> None:
@@ -99,7 +100,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, default=Path("runs/hundred"), help="where the models and the state are kept"
     )
-    parser.add_argument("--quick", action="store_true", help="a tiny world of 16 tasks")
+    parser.add_argument("--quick", action="store_true", help="a tiny world of 8 tasks")
     options = parser.parse_args()
     record = run(QUICK if options.quick else World(), options.folder, print)
     show(record)
@@ -175,16 +176,15 @@ def _scratch(model: LivingModel, world: World, number: int) -> float:
 
 
 def _conure_alone(world: World, folder: Path) -> dict[str, Any]:
-    """Tasks by Conure at the paper's share, shortly trained, until it refuses one."""
-    path = folder / "alone"
+    """Tasks by Conure alone, the paper's share of what is free each, shortly trained, until it refuses one."""
+    path, strategy = folder / "alone", {"name": "conure", "keep": world.alone}
     shutil.rmtree(path, ignore_errors=True)
-    model = LivingModel.pretrain(
-        path, {**world.first(), "strategy": "conure", "fit": {"epochs": 1}}, cache=folder / "cache"
-    )
+    first = {**world.first(), "strategy": strategy, "fit": {"epochs": 1}}
+    model = LivingModel.pretrain(path, first, cache=folder / "cache")
     for number in range(1, world.tasks + 1):
         versions, began = len(model.store.numbers()), time.perf_counter()
         try:
-            model.add_task({**world.task(number, "conure"), "fit": {"epochs": 1}})
+            model.add_task({**world.task(number, strategy), "fit": {"epochs": 1}})
         except CapacityError as refusal:
             return {
                 "tasks": len(model.members),

@@ -19,9 +19,10 @@ import torch
 
 from benchmarks import common, protocol
 from lifelong import LivingModel
-from lifelong.answers import Event, sequences_of
+from lifelong.answers import sequences_of
 from lifelong.cases import Cases, make_cases
 from lifelong.core.config import override, read_yaml
+from lifelong.core.types import Event
 from lifelong.data.prepare import prepare
 from lifelong.data.sequences import gather_windows
 from lifelong.evaluation import Removal, removal_of

@@ -34,9 +34,9 @@ class ApproximateIndex:
 
     def __init__(self, answering: Answering, sample_SD: Tensor, k: int, recall: float = WANTED_RECALL) -> None:
         linear = answering.blocks.linear
-        if linear is None or not len(sample_SD):
+        if linear is None or answering.blocks.copies or not len(sample_SD):
             raise UsageError(
-                "an approximate index needs a next_item task and users to measure it on; ask for --index exact"
+                "an approximate index needs a next_item task without copy and users to measure it on; ask for --index exact"
             )
         self.matrix_CD, self.bias_C = linear
         faiss = _faiss()

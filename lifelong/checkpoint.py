@@ -14,7 +14,7 @@ from lifelong.continual.view import View, grows
 from lifelong.core.config import build, plain
 from lifelong.core.errors import ModelCorrupt
 from lifelong.core.fingerprint import canonical_json
-from lifelong.growing import Member
+from lifelong.growing import Member, make_parts
 from lifelong.network import Design, TaskNet
 from lifelong.store.store import Reference, Store
 from lifelong.store.tensors import pack, unpack
@@ -60,7 +60,8 @@ def save_member(store: Store, bank: Bank, member: Member) -> dict[str, Any]:
 def load(store: Store, body: dict[str, Any]) -> Loaded:
     """The living model of a version's body. Raises ModelCorrupt naming the file where anything does not fit."""
     design = build(Design, body["design"], "design")
-    bank = empty_bank(TaskNet(design, 1, None))
+    skeleton = TaskNet(design, 1, None)
+    bank = empty_bank(skeleton)
     members: dict[str, Member] = {}
     for name in body["order"]:
         entry = body["tasks"][name]
@@ -68,6 +69,8 @@ def load(store: Store, body: dict[str, Any]) -> Loaded:
         view = View(entry["owner"], parent, entry["rows"], alone=entry["alone"])
         items = _json(store, entry["files"], "items")
         own = _unpack_into(store, entry, bank, view, len(items))
+        with torch.device("meta"):  # without values: what matters here is that something sits there
+            view.parts = make_parts(entry["parts"], skeleton)
         members[name] = Member(
             task=Task.from_values(_json(store, entry["files"], "task"), f"task {name}"),
             parent=entry["parent"],

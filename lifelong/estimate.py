@@ -27,6 +27,7 @@ class Estimate:
     left_out: dict[str, int]
     new_item_rows: int
     answers: int
+    kind: str
     seconds_per_epoch: float
     seconds_at_most: float
     memory_mb: float
@@ -60,6 +61,7 @@ def estimate(growth: Growth) -> Estimate:
         left_out=dict(growth.cases.left_out),
         new_item_rows=len(growth.cases.new_items),
         answers=len(growth.cases.catalogue),
+        kind=growth.task.answers,
         seconds_per_epoch=round(per_epoch, 2),
         seconds_at_most=round(per_epoch * growth.task.fit.epochs * 1.5, 1),
         memory_mb=round(_memory(growth, trained) / 1e6, 1),

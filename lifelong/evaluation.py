@@ -78,13 +78,15 @@ def evaluate(
 
     Where some of their users are cold, each metric stands there once more for those alone, as `ndcg@10/cold`.
     """
-    outcome = outcome_of(answering, cases, points)
-    measured = {spec: measure(parse(spec), outcome, seed=seed) for spec in metrics}
+    return measured(outcome_of(answering, cases, points), cases, points, metrics, seed)
+
+
+def measured(outcome: Outcome, cases: Cases, points: Points, metrics: Sequence[str], seed: int) -> dict[str, Measure]:
+    """Each metric of an outcome of the points, and `metric/cold` of the cold ones among them, where there are any."""
+    found = {spec: measure(parse(spec), outcome, seed=seed) for spec in metrics}
     cold_n = np.flatnonzero(points.ends_N - cases.sequences.offsets_U1[points.users_N] <= COLD)
-    if len(cold_n):
-        cold = some_cases(outcome, cold_n)
-        measured |= {f"{spec}/cold": measure(parse(spec), cold, seed=seed) for spec in metrics}
-    return measured
+    cold = some_cases(outcome, cold_n)
+    return found | {f"{spec}/cold": measure(parse(spec), cold, seed=seed) for spec in metrics if len(cold_n)}
 
 
 def outcome_of(answering: Answering, cases: Cases, points: Points) -> Outcome:
@@ -170,7 +172,7 @@ def baselines(
     for name, rival in rivals.items():
         chunks = _rival_scores(rival(offsets, items, len(cases.catalogue)), cases, index_of_row)
         outcome = joined(_ranked(cases, chunks, None if repeats else removal_of(cases)))
-        made[name] = {spec: measure(parse(spec), outcome, seed=seed) for spec in metrics}
+        made[name] = measured(outcome, cases, cases.test, metrics, seed)
     return made
 
 

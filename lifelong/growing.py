@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lifelong.cases import Cases, ItemRows
 from lifelong.continual.bank import Bank
+from lifelong.continual.parts.base import Part
 from lifelong.continual.past import Earlier
 from lifelong.continual.phase import Phase
 from lifelong.continual.site import Site
@@ -78,7 +79,7 @@ def known_items(members: dict[str, Member], name: str | None) -> ItemRows | None
 def mount(design: Design, bank: Bank, member: Member, known: ItemRows) -> TaskNet:
     """The network of a sealed task, with tensors of the bank, ready to answer."""
     net = _skeleton(design, member.view, member.task, member.catalogue, known)
-    net.sit(_make_parts(member.parts, net))
+    net.sit(make_parts(member.parts, net))
     net.mount(render(bank, member.view, net.trunk_names()), member.own)
     return net
 
@@ -164,14 +165,12 @@ class Growth:
 
     def untrained(self) -> Member:
         """What `run` would return without any training: it stores as many bytes. Raises what the strategy refuses."""
-        view = self.first_phase().view
+        self.first_phase()
         while True:
             try:
-                view = next(self.phases).view
+                next(self.phases)
             except StopIteration as stop:
-                view = stop.value
-                break
-        return self._member(view)
+                return self._member(stop.value)
 
     def bank_free(self) -> float:
         """Share of the prunable weights that nobody owns."""
@@ -292,8 +291,9 @@ def _make_head(task: Task, net: TaskNet, catalogue: tuple[str, ...], rows_C: Ten
     return cls(config, net.width if cls.answers == "items" else net.user_width, catalogue, rows_C)
 
 
-def _make_parts(specs: dict[str, Any], net: TaskNet) -> dict[str, torch.nn.Module]:
-    parts = {}
+def make_parts(specs: dict[str, Any], net: TaskNet) -> dict[str, Part]:
+    """What sits in the slots of a network, from its specs by slot; the values come later."""
+    parts: dict[str, Part] = {}
     for slot, spec in specs.items():
         _, cls, config = registry.make_config("parts", spec, f"slot {slot}", outside=False)
         parts[slot] = cls(config, net.slots()[slot].width)

@@ -30,8 +30,8 @@ class TaskData:
     """Items that are predicted (head next_item). Left out: the items that are read."""
     label: str | dict[str, Any] | list[str | dict[str, Any]] | None = None
     """Column of the users that is predicted (heads classification, ordinal, regression; multi_label: a column of several
-    labels, or a list of columns that say yes or no), or a question about the days after a cut in time: {churn: {cut: 2017-11-01,
-    days: 14}}, {buys: …} or {propensity: …}; see data/derived.py."""
+    labels, or a list of columns that say yes or no), or a question about the days after a cut in time:
+    {churn: {cut: 2017-11-01, days: 14}}, {buys: …} or {propensity: …}; see data/derived.py."""
     split: Split = field(default_factory=Split)
     """A split's name, or {name: …, option: …}."""
 

@@ -19,7 +19,7 @@ from lifelong.profiling.trained import cases_for, vectors_of
 TITLE = "Objectives"
 ABOUT = (
     "The same encoder (masked needs one that sees both sides: BERT4Rec, as wide and as deep), pretrained for the same "
-    "CPU seconds: one epoch is timed, and the budget decides how many there are; early stop on validation. What counts is "
+    "CPU seconds: one epoch is timed, the budget decides how many there are, the best by validation is kept. What counts is "
     "macro-F1 and AUC of a linear probe on frozen vectors, on the peers' five splits, beside the SVD."
 )
 SECONDS = {"ml100k": 240.0, "ml1m": 1200.0, "cj": 600.0, "invented": 2.0}

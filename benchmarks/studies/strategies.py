@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from benchmarks.studies.tables import Entries, ranged, signed, table
-from benchmarks.studies.worlds import RUNS, SEEDS, worlds
+from benchmarks.studies.worlds import RUNS, SEEDS, tree, worlds
 from lifelong import run_forgetting
 from lifelong.core.registry import names
 
@@ -24,7 +24,7 @@ def run(key: str, quick: bool) -> dict[str, Any]:
     """All strategies, all seeds."""
     world = worlds(quick)[key]
     tasks = [world.path(name) for name in (world.first, *world.labels, *world.others)]
-    out = RUNS / ("quick" if quick else "strategies") / key
+    out = RUNS / ("quick" if quick else "strategies") / f"{key}-{tree()}"
     seeds = 2 if quick else len(SEEDS)
     made = run_forgetting(
         tasks, chosen(quick), out, seeds=seeds, settings=world.settings, command=f"benchmarks.results {key}"

@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,9 +64,15 @@ def worlds(quick: bool = False) -> dict[str, World]:
     return found
 
 
+def tree() -> str:
+    """What git calls the library's files as committed: models that other code has trained are not taken for this one's."""
+    said = subprocess.run(["git", "rev-parse", "--short", "HEAD:lifelong"], cwd=ROOT, capture_output=True, text=True)
+    return said.stdout.strip() or "none"
+
+
 def base(world: World, seed: int, *settings: str) -> LivingModel:
     """The model with the world's first task; trained once, kept under runs/results."""
-    key = hashlib.sha256(repr((world.settings, settings)).encode()).hexdigest()[:8]
+    key = hashlib.sha256(repr((world.settings, settings, tree())).encode()).hexdigest()[:8]
     path = RUNS / "bases" / f"{world.name}-{key}-seed{seed}"
     if (path / "versions").exists() and any((path / "versions").iterdir()):
         return LivingModel.open(path)

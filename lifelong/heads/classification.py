@@ -66,8 +66,8 @@ class Classification(Head):
         return self.options.solved
 
     def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
-        """Logistic regression, its penalty chosen on validation users (heads/fitting.py)."""
-        from lifelong.heads.fitting import solve_classes  # scikit-learn takes a second to import
+        """Logistic regression, its penalty chosen on validation users (heads/layers/fitting.py)."""
+        from lifelong.heads.layers.fitting import solve_classes  # scikit-learn takes a second to import
 
         classes, weighting = len(self.output.bias), self.options.weighting
         found = solve_classes(users_NW, targets_N, valid_NW, valid_targets_N, classes, weighting=weighting)

@@ -83,8 +83,8 @@ class MultiLabel(Head):
 
     @torch.no_grad()
     def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
-        """A logistic regression for each label, its penalty chosen on validation users (heads/fitting.py)."""
-        from lifelong.heads.fitting import solve_labels  # scikit-learn takes a second to import
+        """A logistic regression for each label, its penalty chosen on validation users (heads/layers/fitting.py)."""
+        from lifelong.heads.layers.fitting import solve_labels  # scikit-learn takes a second to import
 
         found = solve_labels(users_NW, targets_N, valid_NW, valid_targets_N, weighting=self.options.weighting)
         self.output.weight.copy_(found.weight_CW)

@@ -46,7 +46,8 @@ class NextItem(Head):
         """Whether an item also gets probability by having been there, from each of its events among the model's `past` latest:
         p(i) is proportional to exp(user · item + bias) + the sum of exp(psi) over the events of i (heads/layers/copying.py).
         The shared normaliser is CopyNet's (Gu et al., ACL 2016), to copy repeats RepeatNet's (Ren et al., AAAI 2019).
-        MEASURED."""
+        Complete Journey, GRU4Rec, 2 epochs, one seed: NDCG@10 .087 on validation and .106 on test (gru4rec_copy_cj), .041
+        and .055 without it, gaps, averaging and with half the negatives (gru4rec_cj)."""
         copy_past: int = 512
         """Of so many of the latest events, where the model's `past` is longer: the cost of copying grows with it."""
 

@@ -78,8 +78,8 @@ class Regression(Head):
 
     @torch.no_grad()
     def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
-        """Ridge regression, its penalty chosen on validation users (heads/fitting.py)."""
-        from lifelong.heads.fitting import solve_number  # scikit-learn takes a second to import
+        """Ridge regression, its penalty chosen on validation users (heads/layers/fitting.py)."""
+        from lifelong.heads.layers.fitting import solve_number  # scikit-learn takes a second to import
 
         found = solve_number(users_NW, targets_N, valid_NW, valid_targets_N)
         self.output.weight.copy_(found.weight_CW / self.scale.cpu())

@@ -22,6 +22,9 @@ class Clue(Objective):
     that see both sides: of the learned question behind it), not of an appended [UR] token, for it is the vector that is
     served to every task; hidden events are left out and the rest closes up, for a causal encoder has no [MASK]. The paper
     does not say how wide projection and predictor are.
+
+    It is here for comparison. On MovieLens-100k (SASRec, 40 seconds of one core, one seed, dropout .2) its vectors use two
+    directions (dropout) or one (halves) and hardly tell gender: AUC .54 and .50, clue_infonce .60, autoregressive .61.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,8 @@ class Clue(Objective):
         temperature: float = 0.1
         """Of the softmax over the users of a batch; for in_batch alone."""
         norm: Norm = "batch"
-        """Of the layers beside the encoder: over the batch, as in the paper, or layer."""
+        """Of the layers beside the encoder: over the batch, as in the paper, or layer. With layer the projections all but fall
+        into one point (spread .02 after 200 steps on a small pattern, .997 with batch)."""
         projected: int = 128
         """Width of what is compared."""
 

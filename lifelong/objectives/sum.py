@@ -20,8 +20,10 @@ class Sum(Objective):
     class Config(Objective.Config):
         """Options of the objective."""
 
-        of: list[Any] = field(default_factory=lambda: [{"name": "autoregressive"}, {"name": "clue", "weight": 0.1}])
-        """The parts: {name: …, weight: … (1 where left out), option: …} each, or a name alone."""
+        of: list[Any] = field(
+            default_factory=lambda: [{"name": "autoregressive"}, {"name": "clue_infonce", "weight": 0.3}]
+        )
+        """The parts: {name: …, weight: … (1 where left out), option: …} each, or a name alone. 0.3 is not tuned."""
 
         def __post_init__(self) -> None:
             if not self.of:

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import shutil
 
 import pytest
 import torch
@@ -14,7 +15,9 @@ from lifelong.continual.strategies import teracon
 from lifelong.continual.strategies.teracon import Teracon, grow_masks
 from lifelong.core.config import build
 from lifelong.core.errors import ConfigError
+from lifelong.core.progress import Silent
 from lifelong.encoders.layers.dropout import Dropout
+from lifelong.living import LivingModel
 from lifelong.testing import strategies as contract
 
 
@@ -265,3 +268,65 @@ def test_a_task_with_patches_goes_without_masks():
     world.grow(contract.make("teracon"), world.views[0])
     kinds = [{type(part).__name__ for part in view.parts.values()} for view in world.views]
     assert kinds == [{"Mask"}, {"Patch"}, {"Mask"}]
+
+
+DATA = {"name": "synthetic", "users": 60, "items": 24, "events_per_user": 10}
+FIRST = {
+    "name": "next",
+    "encoder": {"name": "sasrec", "width": 8, "blocks": 1},
+    "length": 6,
+    "head": "next_item",
+    "data": {"dataset": DATA},
+    "fit": {"epochs": 1},
+}
+
+
+def _label(number, strategy="teracon"):
+    data = {"dataset": DATA, "label": f"label_{number}", "split": "by_user"}
+    return {
+        "name": f"label_{number}",
+        "head": "classification",
+        "data": data,
+        "strategy": strategy,
+        "fit": {"epochs": 3},
+    }
+
+
+class Stop(Exception):
+    pass
+
+
+class StopAfter(Silent):
+    """Stops the run after so many epochs."""
+
+    def __init__(self, epochs):
+        self.left = epochs
+
+    def say(self, text):
+        self.left -= " epoch " in text
+        if self.left == 0:
+            raise Stop
+
+
+def test_a_living_model_learns_is_killed_goes_on_and_is_opened_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("lifelong.committing.check_candidate", lambda store, body, before: {})
+    monkeypatch.setattr("lifelong.resume.SECONDS_BETWEEN_SAVES", 0.0)
+    path = tmp_path / "m"
+    LivingModel.pretrain(path, FIRST, cache=tmp_path).add_task(_label(0), allow_forgetting=True)
+    whole = LivingModel.open(shutil.copytree(path, tmp_path / "whole"), cache=tmp_path)
+    whole.add_task(_label(1), allow_forgetting=True)
+    with pytest.raises(Stop):
+        LivingModel.open(path, cache=tmp_path).add_task(_label(1), allow_forgetting=True, progress=StopAfter(2))
+    gone_on = LivingModel.open(path, cache=tmp_path)
+    gone_on.add_task(_label(1), allow_forgetting=True)
+    entries = [model.version.body["tasks"] for model in (whole, gone_on)]
+    assert {n: e["identity"] for n, e in entries[0].items()} == {n: e["identity"] for n, e in entries[1].items()}
+    opened = LivingModel.open(path, cache=tmp_path)
+    for name in ("next", "label_0", "label_1"):
+        bits = gone_on.answering(name).net.state_dict()
+        assert all(torch.equal(value, opened.answering(name).net.state_dict()[key]) for key, value in bits.items())
+        assert {spec["tasks"] for spec in opened.members[name].parts.values()} == {3}
+        assert not opened.members[name].view.shareable
+    for model in (gone_on, opened):
+        with pytest.raises(ConfigError, match="parts in its slots"):
+            model.add_task(_label(2, "probe"))

@@ -196,9 +196,7 @@ def test_categories_of_several_words():
 
     class Made:
         name = "made"
-        items = pa.table(
-            {"id": ["1", "2", "3", "4"], "genres": ["A B", "B", "A C", "C B"], "title": ["x", "y", "z", "x"]}
-        )
+        items = pa.table({"id": list("12345678"), "genres": ["A B", "B", "A C", "C B"] * 2, "title": list("xyzuvwxy")})
 
     field, found = _categories(Made(), None)
     assert field == "genres"

@@ -49,7 +49,7 @@ def test_it_is_measured_by_finding_users_again(headless):
 def test_it_is_a_parent_that_does_not_change(headless, tmp_path, cache):
     before = headless.represent(some_histories(headless), "universal")
     headless.add_task(worlds.label(strategy="probe"))
-    assert headless.last_addition.changed == {}
+    assert headless.last_addition.changed == {"universal": 0}
     assert len(headless.predict(some_histories(headless), "label_0")) == 3
     assert (headless.represent(some_histories(headless), "universal") == before).all()
     assert headless.verify().ok

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from lifelong.heads.fitting import STRENGTHS, solve_classes, solve_labels, solve_number
+from lifelong.heads.layers.fitting import STRENGTHS, solve_classes, solve_labels, solve_number
 
 WIDTH = 6
 

@@ -13,7 +13,9 @@ DIRECTION = torch.tensor([1.0, -0.5, 0.5, 0, 0, 0])
 
 
 def users(count, seed):
-    return torch.randn(count, WIDTH, generator=torch.Generator().manual_seed(seed)) * torch.tensor([1, 1, 1, 1, 50, 0.0])
+    return torch.randn(count, WIDTH, generator=torch.Generator().manual_seed(seed)) * torch.tensor(
+        [1, 1, 1, 1, 50, 0.0]
+    )
 
 
 def noise(count, seed):
@@ -63,7 +65,9 @@ def test_ordinal_is_no_worse_than_many_steps_of_training():
 
 def test_few_users_of_noise_get_a_strong_penalty():
     x, right = users(40, 0), torch.randint(4, (40,), generator=torch.Generator().manual_seed(1))
-    head = solved(ordinal(), x, right, users(40, 2), torch.randint(4, (40,), generator=torch.Generator().manual_seed(3)))
+    head = solved(
+        ordinal(), x, right, users(40, 2), torch.randint(4, (40,), generator=torch.Generator().manual_seed(3))
+    )
     spread = head.scores(users(200, 4), NO_ITEMS).detach().std(0)
     assert spread.max() < 0.6
     assert [p.requires_grad for p in head.parameters()] == [True] * 3

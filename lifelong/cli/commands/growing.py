@@ -99,6 +99,15 @@ def _with_strategy(task: "Task", name: str | None) -> "Task":
     return task if name in (None, own) else replace(task, strategy=name).check()
 
 
+ANSWERS = {
+    "items": "one of {} items",
+    "classes": "one of {} classes",
+    "labels": "any of {} labels",
+    "number": "a number",
+    "vectors": "user vectors",
+}
+
+
 def _show_estimate(console: Console, plan: "Estimate") -> int:
     left_out = ", ".join(f"{count(n)} {reason}" for reason, n in plan.left_out.items() if n)
     new_rows = f", {count(plan.new_item_rows)} items get rows of their own" if plan.new_item_rows else ""
@@ -108,7 +117,7 @@ def _show_estimate(console: Console, plan: "Estimate") -> int:
         "free": f"{percent(plan.free_before)} of the encoder's weights; it would claim {percent(plan.claims)}",
         "cases": ", ".join(f"{count(n)} {part}" for part, n in plan.cases.items()),
         "left out": left_out or "nothing",
-        "answers": f"one of {count(plan.answers)}{new_rows}",
+        "answers": ANSWERS[plan.kind].format(count(plan.answers)) + new_rows,
         "time": f"{duration(plan.seconds_per_epoch)} an epoch, at most {duration(plan.seconds_at_most)}",
         "memory": f"about {size(plan.memory_mb * 1e6)}",
     }

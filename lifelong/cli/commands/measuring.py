@@ -23,7 +23,10 @@ def evaluate(options: argparse.Namespace, console: Console) -> int:
     document = {
         task: {metric: vars(measure) for metric, measure in by_metric.items()} for task, by_metric in measured.items()
     }
-    return console.show(document, evaluation_table({task: {"model": values} for task, values in document.items()}))
+    cold = any(metric.endswith("/cold") for values in document.values() for metric in values)
+    notes = ["/cold: those of these users who have three readable events or fewer"] if cold else []
+    table = evaluation_table({task: {"model": values} for task, values in document.items()})
+    return console.show(document, table, *notes)
 
 
 def _profile(options: argparse.Namespace, console: Console) -> int:

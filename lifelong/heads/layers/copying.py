@@ -17,8 +17,7 @@ BUCKETS = 40
 COUNTS = 16
 """How often an item was there before, and how many trips before: two buckets to a doubling."""
 SCALE = 4.0
-"""Tables are read at this multiple: at the one rate of learning they move as far as other scores do. On Complete Journey the
-validation log loss after .3 epochs is 8.18 with 4, 8.20 with 1."""
+"""Tables are read at this multiple, so that at the one rate of learning they move as far as other scores do."""
 NOTHING = 1e-30
 """The least mass, against the largest event's, that is told from none."""
 OUT = -1e9
