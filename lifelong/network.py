@@ -107,7 +107,7 @@ class TaskNet(nn.Module):
         return self._joined(states_BLD[:, -1], history)
 
     def users(self, history: History) -> Tensor:
-        """What the head reads of each user, (B, W): all of `represent`, but for a head of items the state, as wide as an item."""
+        """What the head reads of each user, (B, W): all of `represent`; a head of items the state alone, as wide as an item."""
         return self._read_by_head(self.states(history)[:, -1], history)
 
     def users_at(self, states_BLD: Tensor, batch: Batch) -> Tensor:

@@ -32,6 +32,7 @@ class Remembered(Earlier):
         copied = replace(member, own={name: value.clone() for name, value in member.own.items()})
         self.name, self.view, self.member = member.name, member.view, member
         self.net: TaskNet = mount(design, bank, copied, known)
+        self.answers = self.net.answers
         self.objective = equipped(make_objective(member.task), self.net.user_width, 0)
         self._open_feed = open_feed
         self._feed: Feed | None = None

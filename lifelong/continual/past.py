@@ -23,6 +23,8 @@ class Earlier(nn.Module, ABC):
 
     name: str
     view: View
+    answers: str = "classes"
+    """What its head answers."""
 
     @property
     @abstractmethod

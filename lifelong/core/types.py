@@ -166,13 +166,14 @@ OF_USERS = ("classes", "labels", "number")
 
 def some_cases(outcome: Outcome, which_n: np.ndarray) -> Outcome:
     """The outcome of the cases that a bool mask or an index array picks."""
-    return replace(outcome, **{name: column[which_n] for name, column in vars(outcome).items()})
+    columns: dict[str, Any] = {name: column[which_n] for name, column in vars(outcome).items()}
+    return replace(outcome, **columns)
 
 
 def joined(outcomes: Iterable[Outcome]) -> Outcome:
     """One outcome of the cases of several of one kind, in their order; at least one."""
     parts = list(outcomes)
-    columns = {name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])}
+    columns: dict[str, Any] = {n: np.concatenate([vars(part)[n] for part in parts]) for n in vars(parts[0])}
     return replace(parts[0], **columns)
 
 

@@ -73,5 +73,14 @@ def _axis() -> list[Html]:
         x, y = LEFT + SIDE * share, 8 + SIDE * (1 - share)
         found.append(el("text", percent(share), x=x, y=SIDE + 24, class_="note", text_anchor="middle"))
         found.append(el("text", percent(share), x=LEFT - 4, y=y + 4, class_="note", text_anchor="end"))
-    found.append(el("text", "how sure →   how often right ↑", x=LEFT + SIDE / 2, y=SIDE + 40, class_="note", text_anchor="middle"))
+    found.append(
+        el(
+            "text",
+            "how sure →   how often right ↑",
+            x=LEFT + SIDE / 2,
+            y=SIDE + 40,
+            class_="note",
+            text_anchor="middle",
+        )
+    )
     return found

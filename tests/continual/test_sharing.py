@@ -188,6 +188,15 @@ def test_a_budget_for_nobody_is_refused(learnt):
         remember(contract.Remembered(learnt, learnt.views[0]), 10.0)
 
 
+def test_lwf_refuses_answers_that_are_no_probabilities(learnt):
+    world = copy.deepcopy(learnt)
+    site = world.site(world.views[0])
+    for earlier in site.past:
+        earlier.answers = "number"
+    with pytest.raises(ConfigError, match="answers number; use replay"):
+        next(contract.make("lwf").grow(site, "task"))
+
+
 def test_users_are_taken_with_their_points():
     points = {"rows_N": [0, 0, 1, 2], "positions_N": [1, 2, 2, 0], "targets_N": [5, 6, 7, 8]}
     batch = Batch(History(torch.arange(9).view(3, 3)), **{name: torch.tensor(value) for name, value in points.items()})

@@ -12,6 +12,7 @@ from lifelong.continual.past import Earlier, Seen
 from lifelong.continual.phase import Penalty, Phase, Weights
 from lifelong.continual.site import Site
 from lifelong.continual.strategies.base import Growth, Strategy
+from lifelong.core.errors import ConfigError
 from lifelong.core.types import Batch
 
 
@@ -48,6 +49,12 @@ class LwF(Strategy):
         """Train under the earlier tasks' eyes, write back."""
         view = site.share()
         past = site.shared_past("LwF asks them what they answer")
+        for earlier in past:
+            if earlier.answers not in ("items", "classes"):
+                raise ConfigError(
+                    f"task {task!r}: lwf compares probabilities, and the earlier task {earlier.name!r} answers "
+                    f"{earlier.answers}; use replay, ewc or joint"
+                )
         if self.options.heads == "train":
             site.let_train(past)
         yield Phase(view=view, label="train", penalty=Distillation(past, site.seen(past), view.private, self.options))
