@@ -42,7 +42,7 @@ class State:
         self.epoch = 0
         self.since_best = 0
         self.seconds = 0.0
-        self.curve: list[tuple[int, float, float, float]] = []
+        self.curve: list[tuple[int, float | None, float, float]] = []
 
     def set_rate(self, lr: float) -> None:
         """The learning rate of the steps to come."""
@@ -78,9 +78,10 @@ class State:
             self.tensors[name].copy_(mean)
             mean.copy_(value)
 
-    def start(self, valid: float) -> None:
+    def start(self, valid: float, seconds: float) -> None:
         """What is there before the first step counts, too: nothing worse is kept."""
-        self.best_valid = valid
+        self.best_valid, self.seconds = valid, seconds
+        self.curve.append((0, None, valid, round(seconds, 3)))
 
     def judge(self, loss: float, valid: float, seconds: float) -> None:
         """Take note of an epoch that took so long; keep its weights if no earlier one was as good."""

@@ -47,11 +47,14 @@ class Feed(Protocol):
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One epoch: mean training loss, the validation score (higher is better) that selects, seconds since the phase began."""
+    """One epoch: mean training loss, the validation score (higher is better) that selects, seconds since the phase began.
+
+    Epoch 0 is what a task has before its first step, which has no loss.
+    """
 
     phase: str
     epoch: int
-    loss: float
+    loss: float | None
     valid: float
     seconds: float
 
@@ -83,6 +86,7 @@ def fit(job: Job, phase: Phase, number: int, site: Site, progress: Progress, res
     LifelongError at a loss that is not finite, or where processes have drifted apart; nothing has been stored then.
     """
     keep_freed_memory()
+    began = time.perf_counter()
     learner = make_learner(job, phase, site)
     if number == 0 and job.start is not None:
         job.start(learner.settle())
@@ -92,7 +96,7 @@ def fit(job: Job, phase: Phase, number: int, site: Site, progress: Progress, res
     resume.load(number, state)
     if not state.epoch and site.parent is not None:
         with whole(learner):
-            state.start(_validate(job, learner))
+            state.start(_validate(job, learner), time.perf_counter() - began)
     epochs = max(1, round(job.fit.epochs * phase.epochs_share))
     step = job.compute.compiled(wrapped)
     with torch.random.fork_rng(devices=[learner.device] if learner.device.type == "cuda" else []):

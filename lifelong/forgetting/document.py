@@ -83,7 +83,7 @@ class Result:
             "parameters": [step["trained"] for step in steps],
             "bytes": [sum(f["bytes"] for f in step["entry"]["files"].values()) for step in steps],
             "seconds": [step["seconds"] for step in steps],
-            "epochs": [len(step["curve"]) for step in steps],
+            "epochs": [sum(point["epoch"] > 0 for point in step["curve"]) for step in steps],
         }
 
     def full(self) -> Document:

@@ -81,7 +81,7 @@ def _grow(model: LivingModel, task: Task, cases: Cases, seed: int) -> tuple[Outc
     growth = Growth(model.design, model.bank, model._parent(task, model.members), owner, task, cases, seed, Compute())
     member = growth.run(Silent(), Resume(None))
     answering = Answering(mount(model.design, growth.site.bank, member, cases.known), model.design)
-    return outcome_of(answering, cases, cases.test), len(growth.curve)
+    return outcome_of(answering, cases, cases.test), sum(point.epoch > 0 for point in growth.curve)
 
 
 def _joined(cases: Cases) -> Points:

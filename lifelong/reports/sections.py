@@ -165,7 +165,7 @@ _STROKES = (("valid", "validation, a dot at the best epoch"), ("loss", "training
 
 def _curve(task: str, points: Sequence[Mapping[str, Any]]) -> Html:
     loss, valid = ([p[key] for p in points if is_number(p.get(key))] for key in ("loss", "valid"))
-    parts = [f"{len(points)} epochs"]
+    parts = [f"{sum(p.get('epoch', 1) > 0 for p in points)} epochs"]
     if loss:
         parts.append(f"loss {loss[0]:.3g} → {loss[-1]:.3g}")
     if valid:

@@ -41,11 +41,12 @@ def test_the_mean_is_what_is_kept():
 
 def test_nothing_worse_than_the_start_is_kept():
     state = State({"w": torch.full((1,), 7.0, requires_grad=True)}, set(), Fit())
-    state.start(2.0)
+    state.start(2.0, 0.1)
     moved(state, [1.0])
     state.judge(0.0, 1.5, 0.0)
     state.restore_best()
     assert state.tensors["w"].item() == 7.0
+    assert state.curve[0] == (0, None, 2.0, 0.1)
 
 
 @pytest.mark.parametrize("average", [-0.1, 1.0])

@@ -31,7 +31,7 @@ def invented_movielens(folder):
     import numpy as np
 
     random = np.random.default_rng(0)
-    people = [(u, 18 + u % 50, "MF"[u % 2], ("student", "other", "writer")[u % 3]) for u in range(1, 201)]
+    people = [(u, 18 + u % 50, "MF"[u % 2], ("student", "none", "writer")[u % 3]) for u in range(1, 201)]
     folder.mkdir()
     (folder / "u.user").write_text("".join(f"{u}|{age}|{sex}|{job}|00000\n" for u, age, sex, job in people))
     genres = "|".join("0" * 18 + "1")

@@ -53,6 +53,10 @@ BAND_ENDS = (18, 25, 35, 45, 50, 56)
 """MovieLens 1M gives ages in these bands; those of 100k are put into the same."""
 
 
+NO_OCCUPATION = "no occupation"
+"""What those say who chose "none" in 100k, which elsewhere means that nothing is known."""
+
+
 class Movielens(Source):
     """A rating is an event; its stars, half ones rounded down, are its channel, '1' to '5' ('0' for half a star).
 
@@ -124,7 +128,7 @@ class Movielens(Source):
             return None
         rows = _rows(files[2], *{"100k": ("|", 5), "1m": ("::", 5)}[layout])
         if layout == "100k":
-            columns = [(r[0], r[2], _band(r[1], files[2]), r[3]) for r in rows]
+            columns = [(r[0], r[2], _band(r[1], files[2]), NO_OCCUPATION if r[3] == "none" else r[3]) for r in rows]
         else:
             columns = [(r[0], r[1], _band(r[2], files[2]), _occupation(r[3], files[2])) for r in rows]
         names = ("id", "gender", "age_band", "occupation")
