@@ -21,7 +21,7 @@ from lifelong.core.config import build, plain, suggest
 from lifelong.core.errors import ConfigError, Conflict, UsageError
 from lifelong.core.fingerprint import json_hash, numeric_stack
 from lifelong.core.progress import Progress, Silent
-from lifelong.encoders.longterm import LongTerm
+from lifelong.encoders.layers.longterm import LongTerm
 from lifelong.estimate import Estimate, estimate
 from lifelong.growing import Growth, Member, known_items, make_strategy, open_feed
 from lifelong.network import Design, TaskNet

@@ -13,7 +13,7 @@ from lifelong.core.slot import Slot
 from lifelong.core.types import Batch, History, Seen
 from lifelong.data.sequences import GAPS
 from lifelong.encoders.base import Encoder
-from lifelong.encoders.longterm import LongTerm
+from lifelong.encoders.layers.longterm import LongTerm
 from lifelong.heads.base import Head
 from lifelong.objectives.base import Objective
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lifelong.encoders import longterm
+from lifelong.encoders.layers import longterm
 from lifelong.encoders.layers.bag_table import MIN_USERS, started_table
-from lifelong.encoders.longterm import LongTerm, bag
+from lifelong.encoders.layers.longterm import LongTerm, bag
 
 TASTES, USERS, ITEMS = 4, 80, 120
 
