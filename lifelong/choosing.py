@@ -12,7 +12,7 @@ from lifelong.core.config import plain
 from lifelong.core.errors import CapacityError, ConfigError
 from lifelong.core.progress import Progress
 from lifelong.core.types import Classified, Measure, Outcome
-from lifelong.evaluation import outcome_of
+from lifelong.evaluation import log_likelihoods, outcome_of, weighs_alike
 from lifelong.growing import Growth, Member, mount
 from lifelong.inference import Answering
 from lifelong.metrics.bootstrap import cases, paired_difference
@@ -26,12 +26,13 @@ class LogLikelihood(MeanOfCases):
 
     outcome = Classified
     title = "log likelihood"
+    balanced = False
+    """Whether each class weighs the same, as it may in the head's loss."""
 
     def cases(self, outcome: Outcome) -> np.ndarray:
-        """Of each case, at least log 1e-9."""
+        """Of each case."""
         assert isinstance(outcome, Classified)
-        right_N = outcome.probabilities_NC[np.arange(len(outcome.targets_N)), outcome.targets_N]
-        return np.log(np.maximum(right_N.astype(np.float64), 1e-9))
+        return log_likelihoods(outcome, self.balanced)
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ class _Choice:
         outcome = outcome_of(Answering(net, growth.design), growth.cases, growth.cases.valid)
         if isinstance(outcome, Classified):
             self.metric = LogLikelihood()
+            self.metric.balanced = weighs_alike(net)
         tried = Tried(spec, growth, member, outcome, stored)
         self.spent += tried.seconds
         score = float(self.metric.value(outcome)[0])

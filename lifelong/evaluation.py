@@ -104,21 +104,36 @@ def outcome_of(answering: Answering, cases: Cases, points: Points) -> Outcome:
 
 def validation_score(net: TaskNet, cases: Cases, metric: str, past: int = 0) -> float:
     """What selects an epoch; higher is better. Items: the metric. Classes and labels: minus the log loss, which a handful of
-    validation users move far less than a count of right answers; numbers: minus the mean absolute error, likewise. Vectors: the
-    metric of finding users' other halves (retrieval.py)."""
+    validation users move far less than a count of right answers, classes weighted as in the head's loss; numbers: minus the mean
+    absolute error, likewise. Vectors: the metric of finding users' other halves (retrieval.py)."""
     if net.answers == "vectors":
         halves = halves_ranked(_fast_vectors(net), cases.sequences, cases.valid, net.encoder.length, past)
         return float(parse(metric).value(halves, None)[0])
     outcome = joined(_outcomes(net, cases, cases.valid, _fast_scores(net, cases, past)))
     if isinstance(outcome, Classified):
-        right_N = outcome.probabilities_NC[np.arange(len(outcome.targets_N)), outcome.targets_N]
-        return float(np.log(np.maximum(right_N, 1e-9)).mean())
+        return float(log_likelihoods(outcome, weighs_alike(net)).mean())
     if isinstance(outcome, Labelled):
         said_NC = np.where(outcome.targets_NC > 0, outcome.probabilities_NC, 1 - outcome.probabilities_NC)
         return float(np.log(np.maximum(said_NC, 1e-9)).mean())
     if isinstance(outcome, Estimated):
         return -float(np.abs(outcome.values_N - outcome.targets_N).mean())
     return float(parse(metric).value(outcome, None)[0])
+
+
+def weighs_alike(net: TaskNet) -> bool:
+    """Whether each class weighs the same in the head's loss, and so in what selects."""
+    return net.head is not None and getattr(net.head.config, "weighting", "none") == "balanced"
+
+
+def log_likelihoods(outcome: Classified, balanced: bool) -> np.ndarray:
+    """The log probability of each case's right class (N,), at least log 1e-9; balanced: weighted so that each class that occurs
+    has the same share in their mean."""
+    right_N = outcome.probabilities_NC[np.arange(len(outcome.targets_N)), outcome.targets_N].astype(np.float64)
+    logs_N: np.ndarray = np.log(np.maximum(right_N, 1e-9))
+    if not balanced:
+        return logs_N
+    counts_C = np.bincount(outcome.targets_N)
+    return logs_N * len(logs_N) / (np.count_nonzero(counts_C) * counts_C[outcome.targets_N])
 
 
 def _fast_vectors(net: TaskNet) -> Callable[[History], Tensor]:

@@ -3,10 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 import worlds
 
 from lifelong import LivingModel, starting
+from lifelong.core.types import Classified
+from lifelong.evaluation import log_likelihoods
 from lifelong.starting import LONGTERM_TABLE, FirstValues, start_head
 from lifelong.training import CurvePoint
 
@@ -99,3 +102,10 @@ def test_an_opened_model_needs_no_solving(living, monkeypatch):
     living.add_task(worlds.label(0, fit=SLOW, strategy="probe"))
     monkeypatch.setattr(starting, "start_head", None)
     assert LivingModel.open(living.store.path).members["label_0"].task.name == "label_0"
+
+
+def test_what_selects_weighs_classes_as_the_loss_does():
+    outcome = Classified(np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.6, 0.4]]), np.array([0, 0, 0, 1]))
+    plain, alike = (log_likelihoods(outcome, balanced).mean() for balanced in (False, True))
+    assert plain == pytest.approx((3 * np.log(0.9) + np.log(0.4)) / 4)
+    assert alike == pytest.approx((np.log(0.9) + np.log(0.4)) / 2)
