@@ -104,8 +104,8 @@ def outcome_of(answering: Answering, cases: Cases, points: Points) -> Outcome:
 
 def validation_score(net: TaskNet, cases: Cases, metric: str, past: int = 0) -> float:
     """What selects an epoch; higher is better. Items: the metric. Classes and labels: minus the log loss, which a handful of
-    validation users move far less than a count of right answers, classes weighted as in the head's loss; numbers: minus the mean
-    absolute error, likewise. Vectors: the metric of finding users' other halves (retrieval.py)."""
+    validation users move far less than a count of right answers, classes weighted as in the head's loss; numbers: minus the
+    mean absolute error, likewise. Vectors: the metric of finding users' other halves (retrieval.py)."""
     if net.answers == "vectors":
         halves = halves_ranked(_fast_vectors(net), cases.sequences, cases.valid, net.encoder.length, past)
         return float(parse(metric).value(halves, None)[0])
