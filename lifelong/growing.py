@@ -272,9 +272,11 @@ def _negatives(task: Task, cases: Cases) -> NegativeSampler | None:
 
 
 def _choose_sparse(net: TaskNet, rows_only: bool) -> None:
-    """Let large tables get gradients of the rows that a batch touches, where nothing looks at all rows."""
+    """Let large tables get gradients of the rows that a batch touches, where nothing looks at all rows. Not the long-term
+    path's: sums of weighted rows have no such gradient."""
+    beside = net.longterm and net.longterm.items
     for module in net.modules():
-        if isinstance(module, nn.Embedding) and rows_only:
+        if isinstance(module, nn.Embedding) and module is not beside and rows_only:
             module.sparse = module.weight.numel() >= SPARSE_FROM
 
 

@@ -118,7 +118,7 @@ def test_python_m_lifelong_is_the_same_program():
     done = subprocess.run(
         [sys.executable, "-m", "lifelong", "list", "heads", "--json"], capture_output=True, check=True
     )
-    assert [entry["name"] for entry in json.loads(done.stdout)] == ["classification", "next_item"]
+    assert {entry["name"] for entry in json.loads(done.stdout)} >= {"classification", "next_item"}
     done = subprocess.run([sys.executable, "-m", "lifelong", "lst"], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (2, b"")
 

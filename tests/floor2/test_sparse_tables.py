@@ -62,3 +62,10 @@ def trained(model):
     net = growing.mount(model.design, growth.site.bank, member, growth.cases.known)
     score = growing.validation_score(net, growth.cases, growth.task.measured_by[0])
     return max(p["valid"] for p in member.record["curve"]), score
+
+
+def test_the_long_term_table_is_never_sparse(tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(growing, "SPARSE_FROM", 1)
+    model = LivingModel.pretrain(tmp_path / "model", worlds.first(past=20, longterm={"width": 4}), cache=cache)
+    task = worlds.label(0, data={**worlds.label(0)["data"], "inputs": {"domain": ["domain_0", "domain_1"]}})
+    assert model.add_task(task).changed == {"next": 0}

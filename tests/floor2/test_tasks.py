@@ -23,6 +23,10 @@ SMALL = [
     "fit.epochs=1",
     "fit.batch_size=256",
     "head.negatives=16",
+    "head.copy=false",
+    "past=50",
+    "longterm={width: 8}",
+    "strategy={name: conure, keep: 1.0}",
 ]
 
 

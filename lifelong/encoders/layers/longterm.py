@@ -51,9 +51,7 @@ class LongTerm(nn.Module):
         the same bits whoever is asked beside, however much is padded.
         """
         rows_BS, weights_BS = bag(past_BS)
-        return F.embedding_bag(
-            rows_BS, self.items.weight, mode="sum", per_sample_weights=weights_BS, sparse=self.items.sparse
-        )
+        return F.embedding_bag(rows_BS, self.items.weight, mode="sum", per_sample_weights=weights_BS)
 
 
 def bag(past_BS: Tensor) -> tuple[Tensor, Tensor]:
