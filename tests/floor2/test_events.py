@@ -44,7 +44,7 @@ def first(shop, **changes):
         "actions": ACTIONS,
         "gaps": True,
         "longterm": {"width": 8, "start": "svd"},
-        "head": "next_item",
+        "head": {"name": "next_item", "copy": True},
         "data": data(shop),
         "fit": {"epochs": 1, "batch_size": 32},
         **changes,
