@@ -26,7 +26,6 @@ SMALL = [
     "head.copy=false",
     "past=50",
     "longterm={width: 8}",
-    "strategy={name: conure, keep: 1.0}",
 ]
 
 
