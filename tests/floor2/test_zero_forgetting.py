@@ -80,7 +80,7 @@ def test_gradient_masking_is_caught(living, monkeypatch):
     monkeypatch.setattr("lifelong.training.Overlay", GradientMasked)
     before = living.version
     with pytest.raises(ForgettingError, match="next"):
-        living.add_task(worlds.label(0, strategy=KEEP_MUCH, fit={"epochs": 2, "lr": 1e-2, "weight_decay": 0.1}))
+        living.add_task(worlds.cross(1, strategy=KEEP_MUCH, fit={"epochs": 2, "lr": 1e-2, "weight_decay": 0.1}))
     assert living.store.newest() == before
     assert list(living.members) == ["next"]
 
