@@ -35,7 +35,8 @@ class PatchStrategy(Strategy):
     def grow(self, site: Site, task: str) -> Growth:
         """One phase; the bank is only read."""
         view = site.read_only()
-        view.parts = {slot: Patch(Patch.Config(share=self.config.share), width) for slot, width in site.slots.items()}
+        patch = Patch.Config(share=self.config.share)
+        view.parts = {slot: Patch(patch, width) for slot, width in site.sublayers().items()}
         yield Phase(view=view, label="train")
         return view
 

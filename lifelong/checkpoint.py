@@ -1,6 +1,5 @@
 """A living model as files and back: each task packs only what it owns, so no later task can even express a change to it."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,16 +8,28 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from lifelong.contents import Encoding
 from lifelong.continual.bank import FREE, Bank, empty_bank
 from lifelong.continual.view import View, grows
-from lifelong.core.config import build, plain
+from lifelong.core.config import plain
 from lifelong.core.errors import ModelCorrupt
 from lifelong.core.fingerprint import canonical_json
+from lifelong.entries import (
+    check_body,
+    check_room,
+    checked_design,
+    checked_json,
+    checked_names,
+    checked_probes,
+    checked_record,
+    checked_task,
+    sorted_out,
+)
 from lifelong.growing import Member, make_parts
 from lifelong.network import Design, TaskNet
+from lifelong.store.folder import check_size
 from lifelong.store.store import Reference, Store
 from lifelong.store.tensors import pack, unpack
-from lifelong.task import Task
 
 Files = dict[str, dict[str, Any]]
 """Role of a file -> its reference, {"sha256", "bytes"}."""
@@ -36,10 +47,13 @@ class Loaded:
 def save_member(store: Store, bank: Bank, member: Member) -> dict[str, Any]:
     """Put the task's files into the store and return its entry of the version: parent, owner, rows, files.
 
-    Files: weights (claims packed with their bit masks, rows, private, head and parts), task, catalogue, items, record.
+    Files: weights (claims packed with their bit masks, rows, private, head and parts), task, catalogue, items, record; and
+    encoding, of a task that has learnt to read items by their content.
     """
+    encoding = member.encoding
     files = {
         "weights": store.put(pack(stored_tensors(bank, member), {})),
+        **({"encoding": store.put(pack(dict(encoding.tensors), {}))} if encoding else {}),
         "task": store.put(canonical_json(member.task.to_values())),
         "catalogue": store.put(canonical_json(list(member.catalogue))),
         "items": store.put(canonical_json(member.items.to_pylist())),
@@ -53,41 +67,69 @@ def save_member(store: Store, bank: Bank, member: Member) -> dict[str, Any]:
         "rows": view.rows,
         "first_row": member.first_row,
         "parts": plain(member.parts),
+        **({"item_parts": plain(encoding.parts)} if encoding else {}),
         "files": {role: reference.as_dict() for role, reference in files.items()},
     }
 
 
 def load(store: Store, body: dict[str, Any]) -> Loaded:
     """The living model of a version's body. Raises ModelCorrupt naming the file where anything does not fit."""
-    design = build(Design, body["design"], "design")
-    skeleton = TaskNet(design, 1, None)
-    bank = empty_bank(skeleton)
+    check_body(body)
+    entries = body["tasks"]
+    stored = sum(_stored(store, entry["files"]) for entry in entries.values())
+    design, trunk = checked_design(body, stored)
+    bank = empty_bank(TaskNet(design, 1, None))
     members: dict[str, Member] = {}
     for name in body["order"]:
-        entry = body["tasks"][name]
+        entry = entries[name]
         parent = members[entry["parent"]].view if entry["parent"] else None
         view = View(entry["owner"], parent, entry["rows"], alone=entry["alone"])
-        items = _json(store, entry["files"], "items")
-        own = _unpack_into(store, entry, bank, view, len(items))
+        items = checked_names(*_json(store, entry["files"], "items"))
+        check_room(entry["rows"] * trunk.width, stored, _where(entry["files"], "items"))
+        own = _unpack_into(store, entry, bank, view, trunk, len(items))
         with torch.device("meta"):  # without values: what matters here is that something sits there
-            view.parts = make_parts(entry["parts"], skeleton)
+            view.parts = make_parts(entry["parts"], trunk)
+        task, where = _json(store, entry["files"], "task")
         members[name] = Member(
-            task=Task.from_values(_json(store, entry["files"], "task"), f"task {name}"),
+            task=checked_task(task, name, where),
             parent=entry["parent"],
             view=view,
             own=own,
-            catalogue=tuple(_json(store, entry["files"], "catalogue")),
+            catalogue=tuple(checked_names(*_json(store, entry["files"], "catalogue"))),
             items=pa.array(items, pa.string()),
             first_row=entry["first_row"],
             parts=entry["parts"],
-            record=_json(store, entry["files"], "record"),
+            record=checked_record(*_json(store, entry["files"], "record")),
+            encoding=_encoding(store, entry),
         )
     return Loaded(design, bank, members)
+
+
+def _stored(store: Store, files: Files) -> int:
+    """How many bytes a task's weights have on the disk, whatever the version says."""
+    reference = _reference(files, "weights")
+    try:
+        check_size(store.files, store.path, reference)
+    except ModelCorrupt:
+        return len(store.get(reference))  # an older format's may have been written again, and lie in memory
+    return reference.bytes
+
+
+def _encoding(store: Store, entry: dict[str, Any]) -> Encoding | None:
+    if "encoding" not in entry["files"]:
+        return None
+    return Encoding(read_tensors(store, entry["files"], "encoding"), entry["item_parts"])
 
 
 def read_tensors(store: Store, files: Files, role: str) -> dict[str, Tensor]:
     """The tensors of one of a task's files."""
     return unpack(store.get(_reference(files, role)), _where(files, role))
+
+
+def read_probes(store: Store, entry: dict[str, Any], length: int) -> dict[str, Tensor]:
+    """A task's golden probes, for a window of so many events. Raises ModelCorrupt where they are not of this task."""
+    golden = read_tensors(store, entry["files"], "probes")
+    return checked_probes(golden, length, entry["rows"], _where(entry["files"], "probes"))
 
 
 def stored_tensors(bank: Bank, member: Member) -> dict[str, Tensor]:
@@ -116,22 +158,20 @@ def _whole_block(mine_V: Tensor, member: Member) -> bool:
     return bool(mine_V[first : member.view.rows].all()) and int(mine_V.sum()) == member.view.rows - first
 
 
-def _unpack_into(store: Store, entry: dict[str, Any], bank: Bank, view: View, new_items: int) -> dict[str, Tensor]:
+def _unpack_into(
+    store: Store, entry: dict[str, Any], bank: Bank, view: View, trunk: TaskNet, new_items: int
+) -> dict[str, Tensor]:
     """Fill bank and view with what the task owns; return its head and parts. Items get their rows even where the task keeps
     them in a private table, so that row numbers never depend on who reads them."""
     tensors = read_tensors(store, entry["files"], "weights")
     where = _where(entry["files"], "weights")
-    by_kind: dict[str, dict[str, Tensor]] = {"private": {}, "own": {}, "claim": {}, "mask": {}, "rows": {}}
-    for key, value in tensors.items():
-        kind, _, name = key.partition("/")
-        if kind not in by_kind or (kind in ("claim", "mask", "rows") and name not in bank.values):
-            raise ModelCorrupt(f"{where}: a tensor {key!r} does not belong to this model")
-        by_kind[kind][name] = value
-    view.private = by_kind["private"]
+    by_kind = sorted_out(tensors, trunk, bank, view, where)
     for name, values in by_kind["claim"].items():
         _put_claim(bank, name, values, by_kind["mask"][name], view.owner, where)
     for name in sorted(bank.tables):
         rows = by_kind["rows"].get(name)
+        if rows is None and name not in view.private and (new_items if grows(name) else view.parent is None):
+            raise ModelCorrupt(f"{where}: the rows of {name} are missing")
         if grows(name):
             bits = by_kind["mask"].get(name)
             _put_rows(bank, name, rows if bits is None else None, view, entry["first_row"], new_items, where)
@@ -162,18 +202,22 @@ def _put_rows(
     if view.parent is None:
         bank.values[name], bank.owners[name] = bank.values[name][:0], bank.owners[name][:0]
         known = 0
+    elif (
+        known < first_row
+    ):  # a task between was taken out: its rows are nobody's, so that those of others stay in place
+        bank.append_rows(name, torch.zeros(first_row - known, bank.values[name].shape[1]), FREE)
+        known = first_row
     if rows is None:
         rows = torch.zeros(count, bank.values[name].shape[1])
-    if len(rows) != count or (known != first_row and view.parent is not None):
+    if len(rows) != count or known + count != view.rows or (known != first_row and view.parent is not None):
         raise ModelCorrupt(f"{where}: {len(rows)} rows of {name} from row {first_row} on do not fit a table of {known}")
     bank.append_rows(name, rows, view.owner)
 
 
-def _json(store: Store, files: Files, role: str) -> Any:
-    try:
-        return json.loads(store.get(_reference(files, role)))
-    except ValueError:
-        raise ModelCorrupt(f"{_where(files, role)}: is no JSON") from None
+def _json(store: Store, files: Files, role: str) -> tuple[Any, str]:
+    """The document of a role, and what errors call its file."""
+    where = _where(files, role)
+    return checked_json(store.get(_reference(files, role)), where), where
 
 
 def _reference(files: Files, role: str) -> Reference:

@@ -137,10 +137,9 @@ class _Choice:
         return None
 
     def _train(self, number: int, spec: Any, stored: int) -> Tried:
-        folder = self.resume.folder and self.resume.folder / f"candidate-{number}"
         growth = self.growth.under(spec)
         self.progress.say(f"candidate {number + 1}: {spec if isinstance(spec, str) else spec['name']}")
-        member = growth.run(self.progress, Resume(folder, growth.group))
+        member = growth.run(self.progress, self.resume.within(f"candidate-{number}"))
         net = mount(growth.design, growth.site.bank, member, growth.cases.known)
         outcome = outcome_of(Answering(net, growth.design), growth.cases, growth.cases.valid)
         if isinstance(outcome, Classified):

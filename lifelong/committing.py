@@ -9,8 +9,7 @@ from lifelong.checkpoint import Loaded, save_member
 from lifelong.core.config import plain
 from lifelong.core.errors import ForgettingError
 from lifelong.core.fingerprint import json_hash, numeric_stack
-from lifelong.network import Design
-from lifelong.sealing import PROBE_ROLE, Seal, seal
+from lifelong.sealing import PROBE_ROLE, seal
 from lifelong.store.store import Store
 from lifelong.verification import changed_weights, check_candidate
 
@@ -32,9 +31,10 @@ class Addition:
 
 
 def next_body(
-    store: Store, loaded: Loaded, before: dict[str, Any] | None, added: str, isolates: bool
+    store: Store, loaded: Loaded, before: dict[str, Any] | None, added: str | None, isolates: bool
 ) -> dict[str, Any]:
-    """Write what is new and return the body of the next version, checked; nothing is committed yet.
+    """Write what is new and return the body of the next version, checked; nothing is committed yet. added: None where a task
+    was taken out, and nothing is new.
 
     A strategy that isolates writes the added task alone: the entries of the others are taken over as they are, and what this
     process and a fresh one make of them must be what was sealed, bit for bit, or ForgettingError is raised. Another strategy
@@ -42,7 +42,8 @@ def next_body(
     """
     if isolates and before and (moved := changed_weights(loaded, before)):
         raise ForgettingError(f"nothing was committed: the rendered weights of {', '.join(moved)} would change")
-    body = write_body(store, loaded, before, [added] if isolates else list(loaded.members))
+    new = [added] if added else []
+    body = write_body(store, loaded, before, new if isolates else list(loaded.members))
     body["changed"] = check_candidate(store, body, before)
     total = sum(body["changed"].values())
     if isolates and total:
@@ -59,12 +60,13 @@ def write_body(store: Store, loaded: Loaded, before: dict[str, Any] | None, writ
         entry = save_member(store, loaded.bank, loaded.members[name])
         sealed = seal(loaded, name)
         entry["files"][PROBE_ROLE] = store.put(sealed.probes).as_dict()
-        identity = _identity(loaded.design, entry, sealed)
+        identity = identity_of(plain(loaded.design), sealed.fingerprint, entry["files"])
         tasks[name] = {**entry, "fingerprint": sealed.fingerprint, "identity": identity, "stack": numeric_stack()}
     return {"lifelong": __version__, "design": plain(loaded.design), "order": list(loaded.members), "tasks": tasks}
 
 
-def _identity(design: Design, entry: dict[str, Any], sealed: Seal) -> str:
-    """A hash of everything that decides a task's answers: another identity is another task."""
-    files = {role: entry["files"][role]["sha256"] for role in ("catalogue", "items")}
-    return json_hash([plain(design), sealed.fingerprint, files])[:16]
+def identity_of(design: dict[str, Any], fingerprint: str, files: Mapping[str, Any]) -> str:
+    """A hash of everything that decides a task's answers: another identity is another task. design: as the version's body that
+    brought the task holds it; files: the task's."""
+    read = {role: files[role]["sha256"] for role in ("catalogue", "items")}
+    return json_hash([design, fingerprint, read])[:16]

@@ -50,7 +50,7 @@ def estimate(growth: Growth) -> Estimate:
         _wait(learner.device)
         seconds.append(time.perf_counter() - began)
     per_epoch = min(seconds) * job.feed.batches_per_epoch() * 1.15  # the optimizer's step and validation
-    trained = trainable_count(phase, growth.site, growth.net)
+    trained = trainable_count(phase, growth.site, job)
     return Estimate(
         task=growth.task.name,
         strategy=type(growth.strategy).__name__.lower(),

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from lifelong.cases import Cases, ItemRows
+from lifelong.contents import Encoding, ItemSource
 from lifelong.continual.bank import Bank
 from lifelong.continual.parts.base import Part
 from lifelong.continual.past import Earlier
 from lifelong.continual.phase import Phase
-from lifelong.continual.site import Site
+from lifelong.continual.site import Initial, Site
 from lifelong.continual.strategies.base import Strategy
 from lifelong.continual.view import ITEM_TABLE, View, render
 from lifelong.core import registry
@@ -24,13 +25,15 @@ from lifelong.core.errors import ConfigError
 from lifelong.core.progress import Progress
 from lifelong.data.feeds import EventFeed, LabelFeed
 from lifelong.data.negatives import NegativeSampler
+from lifelong.entries import check_own
 from lifelong.evaluation import validation_score
 from lifelong.heads.base import Head
+from lifelong.items.base import ItemEncoder
 from lifelong.network import Design, TaskNet
 from lifelong.objectives.base import Objective
 from lifelong.parallel.group import ALONE, Group
 from lifelong.resume import Resume
-from lifelong.starting import FirstValues, start_head
+from lifelong.starting import FirstValues, WithEncoded, start_head
 from lifelong.task import Task
 from lifelong.training import CurvePoint, Feed, Job, fit, trainable_count
 
@@ -56,6 +59,8 @@ class Member:
     """Slot name -> {"name": …, options} of the part that sits there."""
     record: dict[str, Any] = field(default_factory=dict)
     """What is told of its training: seconds, parameters, curve, data key."""
+    encoding: Encoding | None = None
+    """What it has learnt about reading items by their content; None where it reads them as its parents do."""
 
     @property
     def name(self) -> str:
@@ -76,10 +81,19 @@ def known_items(members: dict[str, Member], name: str | None) -> ItemRows | None
     return ItemRows(pa.concat_arrays([b.ids for b in blocks]), np.concatenate([b.rows_n for b in blocks]))
 
 
+def nearest_encoding(members: dict[str, Member], name: str) -> Encoding | None:
+    """How a task reads items by their content: as it has learnt to, or the nearest of its line of parents; None: by a table."""
+    place: str | None = name
+    while place is not None and members[place].encoding is None:
+        place = members[place].parent
+    return None if place is None else members[place].encoding
+
+
 def mount(design: Design, bank: Bank, member: Member, known: ItemRows) -> TaskNet:
     """The network of a sealed task, with tensors of the bank, ready to answer."""
     net = _skeleton(design, member.view, member.task, member.catalogue, known)
     net.sit(make_parts(member.parts, net))
+    check_own(member.own, net.own_tensors(), f"task {member.name}: weights")
     net.mount(render(bank, member.view, net.trunk_names()), member.own)
     return net
 
@@ -99,20 +113,23 @@ class Growth:
         compute: Compute,
         group: Group = ALONE,
         past: Callable[[int], Sequence[Earlier]] = lambda rows: [],
+        source: ItemSource | None = None,
     ) -> None:
-        """`past` makes the earlier tasks, for a strategy that changes them, out of the number of item rows."""
+        """`past` makes the earlier tasks, for a strategy that changes them, out of the number of item rows; `source` says what
+        the items are, where the model reads them by their content."""
         self.design, self.parent, self.task, self.cases, self.seed = design, parent, task, cases, seed
-        self.compute, self.group, self._bank = compute, group, bank
+        self.compute, self.group, self._bank, self._source = compute, group, bank, source
         next_row = len(bank.owners[ITEM_TABLE])
         rows = next_row + len(cases.new_items)
+        self.strategy = make_strategy(task)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             view = View(owner, parent.view if parent else None, rows)
-            self.net = _skeleton(design, view, task, cases.catalogue, cases.known)
+            encoder = self._encoder(rows)
+            self.net = _skeleton(design, view, task, cases.catalogue, cases.known, encoder)
             if self.net.head is not None:
                 self.net.head.prepare(torch.from_numpy(cases.train.targets_N))
         self.negatives = _negatives(task, cases)
-        self.strategy = make_strategy(task)
         rows_only = self.negatives is not None or task.data.label is not None
         _choose_sparse(self.net, rows_only and self.strategy.isolates)  # penalties look at all rows
         self.first_row = next_row
@@ -121,11 +138,11 @@ class Growth:
             bank=bank.fork(),
             owner=owner,
             parent=view.parent,
-            names=self.names,
+            names=self.names if encoder is None else [*self.names, ITEM_TABLE],
             rows=rows,
             new_rows=len(cases.new_items),
-            slots={name: slot.width for name, slot in self.net.slots().items()},
-            initial=FirstValues(design, cases, seed, alone=parent is None or not self.strategy.from_parent),
+            slots={name: slot.opening for name, slot in self.net.slots().items()},
+            initial=self._initial(),
             past=() if self.strategy.isolates else past(rows),
         )
         self.phases = self.strategy.grow(self.site, task.name)
@@ -146,7 +163,7 @@ class Growth:
         began = time.perf_counter()
         job, number, phase = self.job(), 0, self.first_phase()
         while True:
-            self.trained = max(self.trained, trainable_count(phase, self.site, self.net))
+            self.trained = max(self.trained, trainable_count(phase, self.site, job))
             self.curve += fit(job, phase, number, self.site, progress, resume)
             try:
                 phase, number = next(self.phases), number + 1
@@ -160,7 +177,16 @@ class Growth:
         """The same task in the same place from the start, under another strategy, which must isolate."""
         task, owner = replace(self.task, strategy=strategy), self.site.owner
         return Growth(
-            self.design, self._bank, self.parent, owner, task, self.cases, self.seed, self.compute, self.group
+            self.design,
+            self._bank,
+            self.parent,
+            owner,
+            task,
+            self.cases,
+            self.seed,
+            self.compute,
+            self.group,
+            source=self._source,
         )
 
     def untrained(self) -> Member:
@@ -171,6 +197,10 @@ class Growth:
                 next(self.phases)
             except StopIteration as stop:
                 return self._member(stop.value)
+
+    def size(self) -> int:
+        """How many numbers the network has that could be trained: trunk, head, parts, and all of what encodes items."""
+        return sum(p.numel() for p in self.net.parameters())
 
     def bank_free(self) -> float:
         """Share of the prunable weights that nobody owns."""
@@ -193,15 +223,50 @@ class Growth:
             fit=self.task.fit,
             seed=self.seed,
             names=self.names,
+            fixed=frozenset({ITEM_TABLE} if self.design.items else ()),
             start=self._start if self.parent and self.strategy.from_parent else None,
             compute=self.compute,
             group=self.group,
         )
 
     def _start(self, net: TaskNet) -> None:
-        start_head(net, self.cases, self.design.past, self.seed)
+        feed = make_feed(self.task, self.cases, self.design, self.seed, None)
+        start_head(net, self.cases, feed, self.design.past, self.seed)
+
+    def _encoder(self, rows: int) -> ItemEncoder | None:
+        """What encodes items, where this task trains it."""
+        if self._source is None or not (self.parent is None or self.strategy.trains_items):
+            return None
+        known = None if self.parent is None else self._parents_table()
+        return self._source.encoder(_width(self.design), rows, known, fresh=not self.strategy.from_parent)
+
+    def _parents_table(self) -> Tensor:
+        assert self.parent is not None
+        return render(self._bank, self.parent.view, [ITEM_TABLE])[ITEM_TABLE]
+
+    def _initial(self) -> Initial:
+        alone = self.parent is None or not self.strategy.from_parent
+        values = FirstValues(self.design, self.cases, self.seed, alone=alone)
+        if self._source is None or self.parent is None or self.net.content is not None:
+            return values
+        return WithEncoded(values, self._source, self._parents_table())
+
+    def _seal_items(self, view: View) -> Encoding | None:
+        """Keep the vectors of the items as they stand in place of the table's values, and what made them."""
+        content = self.net.content
+        if content is None:
+            return None
+        table_VD = content.settle().detach().cpu().clone()
+        if self.parent is None and ITEM_TABLE not in view.private:
+            self.site.bank.write(ITEM_TABLE, self.site.bank.owners[ITEM_TABLE] == self.site.owner, table_VD)
+        else:
+            view.private[ITEM_TABLE] = table_VD
+        inside = {slot: part.spec() for slot, part in view.parts.items() if slot.startswith("items.")}
+        view.parts = {slot: part for slot, part in view.parts.items() if slot not in inside}
+        return Encoding({name: value.detach().cpu().clone() for name, value in content.stored().items()}, inside)
 
     def _member(self, view: View) -> Member:
+        encoding = self._seal_items(view)
         own = {name: value.detach().cpu().clone() for name, value in self.net.own_tensors().items()}
         parts = {slot: part.spec() for slot, part in view.parts.items()}
         record = {
@@ -215,7 +280,16 @@ class Growth:
         }
         parent = self.parent.name if self.parent else None
         return Member(
-            self.task, parent, view, own, self.cases.catalogue, self.cases.new_items, self.first_row, parts, record
+            self.task,
+            parent,
+            view,
+            own,
+            self.cases.catalogue,
+            self.cases.new_items,
+            self.first_row,
+            parts,
+            record,
+            encoding,
         )
 
 
@@ -280,10 +354,22 @@ def _choose_sparse(net: TaskNet, rows_only: bool) -> None:
             module.sparse = module.weight.numel() >= SPARSE_FROM
 
 
-def _skeleton(design: Design, view: View, task: Task, catalogue: tuple[str, ...], known: ItemRows) -> TaskNet:
+def _width(design: Design) -> int:
+    """D, before there is a network."""
+    return int(design.options["width"])
+
+
+def _skeleton(
+    design: Design,
+    view: View,
+    task: Task,
+    catalogue: tuple[str, ...],
+    known: ItemRows,
+    items: ItemEncoder | None = None,
+) -> TaskNet:
     rows_C = known.rows_of(pa.array(catalogue, pa.string())) if task.data.label is None else np.zeros(1, np.int32)
     rows = torch.from_numpy(rows_C.astype(np.int64)) if len(rows_C) and rows_C.all() else None
-    net = TaskNet(design, view.rows, None, table="meta")
+    net = TaskNet(design, view.rows, None, table="meta", items=items)
     net.head = _make_head(task, net, catalogue, rows)
     return net
 
@@ -296,7 +382,8 @@ def _make_head(task: Task, net: TaskNet, catalogue: tuple[str, ...], rows_C: Ten
 def make_parts(specs: dict[str, Any], net: TaskNet) -> dict[str, Part]:
     """What sits in the slots of a network, from its specs by slot; the values come later."""
     parts: dict[str, Part] = {}
+    slots = net.slots()
     for slot, spec in specs.items():
         _, cls, config = registry.make_config("parts", spec, f"slot {slot}", outside=False)
-        parts[slot] = cls(config, net.slots()[slot].width)
+        parts[slot] = cls.fitting(config, slots[slot].opening)
     return parts

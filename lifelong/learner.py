@@ -44,7 +44,8 @@ class Learner(nn.Module):
         """theta/… of the trunk, own/… of the task, beside/… of what is sealed with neither: the objective's own (a predictor)
         and the penalty's (heads of earlier tasks); in a fixed order."""
         trunk = set(self.net.trunk_names())
-        own = {f"own/{name}": p for name, p in self.net.named_parameters() if name not in trunk}
+        beyond = {name: p for name, p in self.net.named_parameters() if name not in trunk}
+        own = {f"own/{name}": p for name, p in beyond.items() if p.requires_grad}
         theta = {f"theta/{name}": value for name, value in self.theta().items()}
         penalty = [] if self.penalty is None else self.penalty.named_parameters()
         beside = [*self.objective.named_parameters(prefix="objective"), *penalty]
@@ -57,9 +58,12 @@ class Learner(nn.Module):
 
     @torch.no_grad()
     def settle(self) -> TaskNet:
-        """The network with the weights as they stand, in evaluation mode."""
+        """The network with the weights as they stand, in evaluation mode; items that are encoded by content, encoded."""
         self.net.put(self.overlay.weights(self.theta()))
-        return self.net.eval()
+        self.net.eval()
+        if self.net.content is not None:
+            self.net.content.settle()
+        return self.net
 
     def store(self) -> None:
         """Put what was learnt into the view and the bank, when no wrapper shards it any more."""

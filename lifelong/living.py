@@ -8,11 +8,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from lifelong import __version__
 from lifelong.cases import Cases
-from lifelong.checkpoint import Loaded
+from lifelong.checkpoint import Loaded, load
 from lifelong.choosing import grow
 from lifelong.committing import Addition, next_body
+from lifelong.contents import ItemSource, read_contents
 from lifelong.continual.bank import FREE, empty_bank
 from lifelong.continual.view import ITEM_TABLE
 from lifelong.core import registry
@@ -21,15 +24,21 @@ from lifelong.core.config import build, plain, suggest
 from lifelong.core.errors import ConfigError, Conflict, UsageError
 from lifelong.core.fingerprint import json_hash, numeric_stack
 from lifelong.core.progress import Progress, Silent
+from lifelong.data.prepare import Prepared
 from lifelong.encoders.layers.longterm import LongTerm
+from lifelong.entries import check_names
 from lifelong.estimate import Estimate, estimate
-from lifelong.growing import Growth, Member, known_items, make_strategy, open_feed
+from lifelong.extending import Extended, add_items
+from lifelong.formats import need_current
+from lifelong.growing import Growth, Member, known_items, make_strategy, nearest_encoding, open_feed
 from lifelong.network import Design, TaskNet
 from lifelong.opened import Opened
 from lifelong.parallel.group import ALONE, Group
 from lifelong.remembered import Remembered
+from lifelong.removing import Removed, remove, without
 from lifelong.resume import Resume
-from lifelong.store.store import Store
+from lifelong.retraining import nothing_new, refuse_the_same, task_again
+from lifelong.store.store import Store, Version
 from lifelong.task import Task, as_task
 
 DEFAULT = Compute()
@@ -43,7 +52,9 @@ class LivingModel(Opened):
     """
 
     last_addition: Addition | None = None
-    """What add_task did last."""
+    """What add_task or retrain did last."""
+    _instead_of = ""
+    """Identity of the task in whose place the next one is learnt; nothing where it is added."""
 
     # -- making ------------------------------------------------------------------------------------------------------
 
@@ -90,6 +101,7 @@ class LivingModel(Opened):
             actions=task.actions,
             gaps=task.gaps,
             longterm=None if task.longterm is None else plain(build(LongTerm.Config, task.longterm, "longterm")),
+            items=_item_design(task),
         )
         return cls(store, None, Loaded(design, empty_bank(TaskNet(design, 1, None)), {}), cache)
 
@@ -120,15 +132,62 @@ class LivingModel(Opened):
         growth = self._growth(task, seed, compute, progress, group)
         job = self._job_name(task, growth.cases, seed, compute)
         group.same(job, "the task, its data or the model")
-        growth, member = grow(growth, progress, Resume(self.store.resume_folder(job), group))
+        aside = "diverged-" + self._job_name(_at_any_rate(task), growth.cases, seed, compute)
+        resume = Resume(self.store.resume_folder(job), group, self.store.path / "resume" / aside)
+        growth, member = grow(growth, progress, resume)
         progress.say(f"checking in a fresh process: {task.name} and {len(self.members)} earlier tasks")
-        made = group.first(lambda: self._commit(growth, member, job), "the commit")
+        made = group.first(lambda: self._commit(growth, member, job, aside), "the commit")
         addition = Addition(**group.tell(made and asdict(made)))
         if not group.leads:
             self._follow(growth, member)
         self._cases[task.name] = growth.cases
         self.last_addition = addition
         return addition
+
+    def add_items(
+        self, task: str, items: pa.Table, name: str, *, dry_run: bool = False, progress: Progress | None = None
+    ) -> Extended:
+        """Give a task items that nobody has seen, by their content, under a name of its own; see lifelong/extending.py."""
+        return add_items(self, task, items, name, dry_run=dry_run, progress=progress or Silent())
+
+    def remove(self, task: str) -> Removed:
+        """Take a task out and commit the model without it; the versions before keep it.
+
+        The weights that it owned are free, and zero, for tasks to come. A fresh process checks all other tasks before the
+        commit. Raises UsageError where others stand on the task or it is the only one, Conflict.
+        """
+        removed, version, loaded = remove(
+            self.store, self._standing(), self._member(task).name, self.bank.shares()[FREE]
+        )
+        self._stand(version, loaded)
+        return removed
+
+    def retrain(
+        self,
+        task: str,
+        instead: TaskLike | None = None,
+        *,
+        seed: int | None = None,
+        compute: Compute = DEFAULT,
+        progress: Progress | None = None,
+        group: Group = ALONE,
+    ) -> Addition:
+        """Let the model learn a task anew in the place of itself, in one commit; the versions before keep the old one.
+
+        instead: the task with other options, of the same name. seed: nothing for that of the first time. The data are read
+        anew. It gets another identity and stands last; it is checked as in add_task. Raises UsageError where others stand on
+        the task, it is the only one, or what comes out is bit for bit what was there.
+        """
+        old = self._member(task)
+        again = task_again(old, None if instead is None else as_task(instead))
+        seed = old.record.get("seed", 0) if seed is None else seed
+        refuse_the_same(old, again, seed, self.prepare(again, progress).key, list(self.members))
+        body = without(self._standing().body, task)
+        place = LivingModel(self.store, replace(self._standing(), body=body), load(self.store, body), self.cache)
+        place._instead_of = self._standing().body["tasks"][task]["identity"]
+        self.last_addition = place.add_task(again, seed=seed, compute=compute, progress=progress, group=group)
+        self._stand(place._standing(), Loaded(place.design, place.bank, place.members))
+        return self.last_addition
 
     def plan(
         self, task: TaskLike, *, seed: int = 0, compute: Compute = DEFAULT, progress: Progress | None = None
@@ -142,6 +201,7 @@ class LivingModel(Opened):
         return estimate(self._growth(task, seed, compute, progress or Silent()))
 
     def _may_add(self, task: Task, allow_forgetting: bool) -> None:
+        need_current(self.store)
         if task.name in self.members:
             raise UsageError(
                 f"task {task.name!r} is there already; a task never changes, so give the new one another name"
@@ -156,18 +216,49 @@ class LivingModel(Opened):
                 "--allow-forgetting (allow_forgetting=True), or choose one that isolates, such as conure"
             )
 
-    def _growth(self, task: Task, seed: int, compute: Compute, progress: Progress, group: Group = ALONE) -> Growth:
+    def _standing(self) -> Version:
+        """The version that the next one is built on. Raises Unsupported where it can only be read."""
+        need_current(self.store)
+        assert self.version is not None
+        return self.version
+
+    def _stand(self, version: Version, loaded: Loaded) -> None:
+        self.version, self.bank, self.members = version, loaded.bank, loaded.members
+        self._mounted, self._cases = {}, {}
+
+    def _growth(
+        self,
+        task: Task,
+        seed: int,
+        compute: Compute,
+        progress: Progress,
+        group: Group = ALONE,
+        cases: Cases | None = None,
+    ) -> Growth:
+        """The task as it begins to grow here; of its own cases, or of those that are given."""
         members = self.members if make_strategy(task).isolates else _copies(self.members)
         parent = self._parent(task, members)
         prepared = group.in_turn(lambda: self.prepare(task, progress), "preparing the data")
         known = known_items(self.members, parent.name if parent else None)
-        cases = self._make_cases(task, prepared, known, len(self.bank.owners[ITEM_TABLE]))
+        cases = cases or self._make_cases(task, prepared, known, len(self.bank.owners[ITEM_TABLE]))
         owner = 1 + max((m.view.owner for m in self.members.values()), default=FREE)
         past = lambda rows: [self._remembered(member, rows) for member in members.values()]  # noqa: E731
-        return Growth(self.design, self.bank, parent, owner, task, cases, seed, compute, group, past)
+        source = self._item_source(task, parent, prepared, cases, progress)
+        return Growth(self.design, self.bank, parent, owner, task, cases, seed, compute, group, past, source)
+
+    def _item_source(
+        self, task: Task, parent: Member | None, prepared: Prepared, cases: Cases, progress: Progress
+    ) -> ItemSource | None:
+        """How the task's items come by their vectors, where the model reads them by their content."""
+        if self.design.items is None:
+            return None
+        line = None if parent is None else nearest_encoding(self.members, parent.name)
+        contents = read_contents(task, prepared, cases.known)
+        return ItemSource(self.design, contents, line, self.cache, progress)
 
     def _remembered(self, member: Member, rows: int) -> Remembered:
         """An earlier task for a strategy that changes it; its data are opened when they are asked for."""
+        check_names(member.task)
         feed = lambda: open_feed(member.task, self.cases(member.name), self.design, 0)  # noqa: E731
         return Remembered(self.design, self.bank, member, self._known(member.name), rows, feed)
 
@@ -183,10 +274,11 @@ class LivingModel(Opened):
             )
         return members[name]
 
-    def _commit(self, growth: Growth, member: Member, job: str) -> Addition:
+    def _commit(self, growth: Growth, member: Member, *jobs: str) -> Addition:
         with self.store.writing():
             addition = self._write(growth, member)
-        self.store.clear_resume(job)
+        for job in jobs:
+            self.store.clear_resume(job)
         return addition
 
     def _grown(self, growth: Growth, member: Member) -> dict[str, Member]:
@@ -210,7 +302,10 @@ class LivingModel(Opened):
         loaded = Loaded(self.design, growth.site.bank, self._grown(growth, member))
         before = self.version.body if self.version else None
         body = next_body(self.store, loaded, before, member.name, isolates)
-        self.version = self.store.commit(body, "add", self.version, int(time.time()))
+        if body["tasks"][member.name]["identity"] == self._instead_of:
+            raise UsageError(nothing_new(member.name))
+        op = "retrain" if self._instead_of else "add"
+        self.version = self.store.commit(body, op, self.version, int(time.time()))
         self.bank, self.members = loaded.bank, loaded.members
         self._mounted = self._mounted if isolates else {}
         entry = body["tasks"][member.name]
@@ -230,6 +325,19 @@ class LivingModel(Opened):
         base = self.version.sha256 if self.version else ""
         where = [__version__, numeric_stack(), compute.identity()]
         return json_hash([task.to_values(), cases.dataset_key, seed, base, *where])[:16]
+
+
+def _at_any_rate(task: Task) -> Task:
+    """The task as all those that differ from it in the learning rate alone."""
+    return replace(task, fit=replace(task.fit, lr=1.0))
+
+
+def _item_design(task: Task) -> dict[str, Any] | None:
+    """Name and options, complete, of what encodes items by their content; None for a table."""
+    if task.items in (None, "id"):
+        return None
+    name, _, config = registry.make_config("items", task.items, f"task {task.name}: items")
+    return {"name": name, **plain(config)}
 
 
 def _copies(members: Mapping[str, Member]) -> dict[str, Member]:

@@ -15,6 +15,7 @@ from lifelong.data.sequences import GAPS
 from lifelong.encoders.base import Encoder
 from lifelong.encoders.layers.longterm import LongTerm
 from lifelong.heads.base import Head
+from lifelong.items.base import ItemEncoder
 from lifelong.objectives.base import Objective
 
 
@@ -37,6 +38,8 @@ class Design:
     """Whether the time since the event before is read."""
     longterm: dict[str, Any] | None = None
     """Options of the long-term path beside the encoder, complete; None: there is none."""
+    items: dict[str, Any] | None = None
+    """Name and options of what encodes items by their content, complete; None: a table learns their vectors."""
 
     @property
     def reads_times(self) -> bool:
@@ -51,15 +54,19 @@ class TaskNet(nn.Module):
     All but `head` is the trunk, whose tensors a view renders; `head` and what sits in the slots are the task's own.
     """
 
-    def __init__(self, design: Design, rows: int, head: Head | None, *, table: str = "cpu") -> None:
-        """`table="meta"` makes tables of items without values, to be put in place later: a large one costs nothing then."""
+    items: nn.Embedding | ItemEncoder
+
+    def __init__(
+        self, design: Design, rows: int, head: Head | None, *, table: str = "cpu", items: ItemEncoder | None = None
+    ) -> None:
+        """`table="meta"` makes tables of items without values, to be put in place later: a large one costs nothing then.
+
+        items: what encodes items by their content, for a task that trains it; a sealed one reads the table of what it made.
+        """
         super().__init__()
         self.encoder = _make_encoder(design)
         self.causal = self.encoder.causal
-        self.items = nn.Embedding(rows, self.width, padding_idx=0, device=table)
-        nn.init.normal_(self.items.weight, std=self.encoder.item_std)
-        with torch.no_grad():
-            self.items.weight[0] = 0.0
+        self.items = items or _make_table(rows, self.width, self.encoder.item_std, table)
         self.actions = _no_effect_yet(len(design.actions) + 1, self.width) if design.actions else None
         self.gaps = _no_effect_yet(GAPS, self.width) if design.gaps else None
         self.longterm = _make_longterm(design, rows, table)
@@ -74,6 +81,11 @@ class TaskNet(nn.Module):
     def user_width(self) -> int:
         """Width of `represent`'s vector: the state's and the long-term path's."""
         return self.width + (self.longterm.width if self.longterm else 0)
+
+    @property
+    def content(self) -> ItemEncoder | None:
+        """What encodes items by their content, where this network trains it."""
+        return self.items if isinstance(self.items, ItemEncoder) else None
 
     @property
     def answers(self) -> str:
@@ -146,16 +158,28 @@ class TaskNet(nn.Module):
 
     def forward(self, objective: Objective, batch: Batch) -> Tensor:
         """The objective's loss; the one call that training makes, through torch.func.functional_call."""
-        return objective.loss(self, batch)
+        if self.content is None or not isinstance(batch, Batch):
+            return objective.loss(self, batch)
+        with self.content.holding(self._rows_of(batch)):
+            return objective.loss(self, batch)
+
+    def _rows_of(self, batch: Batch) -> Tensor:
+        """The rows of items that a training step looks up, (M,) int64."""
+        rows_M = batch.history.window_BL.flatten()
+        asked = None if self.head is None else self.head.looks_up(batch.targets_N, batch.negatives)
+        return rows_M if asked is None else torch.cat([rows_M, asked])
 
     def trunk_names(self) -> list[str]:
-        """Names of the trunk's parameters, without what sits in slots."""
-        return [n for n, _ in self.named_parameters() if not n.startswith("head.") and ".part." not in n]
+        """Names of the trunk's parameters, without what sits in slots and without what encodes items."""
+        apart = ("head.", "items.") if self.content is not None else ("head.",)
+        return [n for n, _ in self.named_parameters() if not n.startswith(apart) and ".part." not in n]
 
     def own_tensors(self) -> dict[str, Tensor]:
-        """What belongs to the task beside its view of the trunk: head and parts, by name."""
+        """What belongs to the task beside its view of the trunk: head and parts, by name; not what encodes items."""
         trunk = set(self.trunk_names())
-        return {name: value for name, value in self.state_dict().items() if name not in trunk}
+        encoding = "items." if self.content is not None else " "
+        own = {name: value for name, value in self.state_dict().items() if name not in trunk}
+        return {name: value for name, value in own.items() if not name.startswith(encoding)}
 
     def slots(self) -> dict[str, Slot]:
         """Slot name -> slot."""
@@ -200,6 +224,14 @@ def initial_values(design: Design, rows: int, seed: int) -> dict[str, Tensor]:
 def _make_encoder(design: Design) -> Encoder:
     cls = registry.find("encoders", design.encoder, outside=False)
     return cls(build(cls.Config, design.options, f"encoder {design.encoder}"), design.length)
+
+
+def _make_table(rows: int, width: int, std: float, device: str) -> nn.Embedding:
+    table = nn.Embedding(rows, width, padding_idx=0, device=device)
+    nn.init.normal_(table.weight, std=std)
+    with torch.no_grad():
+        table.weight[0] = 0.0
+    return table
 
 
 def _no_effect_yet(rows: int, width: int) -> nn.Embedding:

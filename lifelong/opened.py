@@ -8,6 +8,7 @@ import numpy as np
 
 from lifelong.answers import Histories, Predicted, Recommendation, best_items, predictions, sequences_of
 from lifelong.cases import Cases, ItemRows, make_cases
+from lifelong.certificate import Certificate, certify
 from lifelong.checkpoint import Loaded, load
 from lifelong.core import registry
 from lifelong.core.config import suggest
@@ -17,7 +18,9 @@ from lifelong.core.types import OF_USERS, Measure
 from lifelong.data.datasets.base import Source
 from lifelong.data.prepare import Prepared, prepare
 from lifelong.data.sequences import Sequences
+from lifelong.entries import check_names
 from lifelong.evaluation import Removal, evaluate
+from lifelong.formats import readable
 from lifelong.growing import Member, known_items, mount
 from lifelong.inference import NOBODY, Answering, last_points
 from lifelong.inspection import inspect
@@ -37,13 +40,14 @@ class Opened:
 
     @classmethod
     def open(cls, path: str | Path, version: int | None = None, *, cache: Path | None = None) -> Self:
-        """The model at `path` as of its newest version, or of an older one. Raises UsageError, ModelCorrupt, Unsupported."""
+        """The model at `path` as of its newest version, or of an older one; one of an older format can only be asked. Raises
+        UsageError, ModelCorrupt, Unsupported."""
         store = Store.open(path)
         if not store.numbers():
             raise UsageError(
                 f"{path}: holds no version yet; its pretraining was not finished. Run `lifelong pretrain` again"
             )
-        found = store.newest() if version is None else store.version(version)
+        store, found = readable(store, store.newest() if version is None else store.version(version))
         return cls(store, found, load(store, found.body), cache)
 
     # -- asking ------------------------------------------------------------------------------------------------------
@@ -108,6 +112,11 @@ class Opened:
         problems = self.store.verify()
         return check_version(self.store, self.version or self.store.newest(), problems)
 
+    def certify(self, progress: Progress | None = None) -> Certificate:
+        """What a reviewer can check without trusting us: every task of every version asked anew in fresh processes, each file
+        by its SHA-256; see Certificate.write and lifelong.certificate.check."""
+        return certify(self.store, progress)
+
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def inspect(self) -> dict[str, Any]:
@@ -128,6 +137,7 @@ class Opened:
         """The cases of a task that the model has learnt, from its own data. Raises DataError where the data have changed."""
         if task not in self._cases:
             member = self._member(task)
+            check_names(member.task)
             prepared = self.prepare(member.task, progress or Silent())
             if prepared.key != member.record["data"]:
                 raise DataError(

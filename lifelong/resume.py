@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from lifelong.core.errors import ModelCorrupt
+from lifelong.kept import how_far, read_state
 from lifelong.parallel.group import ALONE, Group
 from lifelong.parallel.wrap import full, laid_like
-from lifelong.store.tensors import pack, unpack
+from lifelong.store.tensors import pack
 from lifelong.task import Fit
 
 SECONDS_BETWEEN_SAVES = 20.0
@@ -35,7 +36,7 @@ class State:
         self.tensors = dict(tensors)
         self.optimizers = _optimizers(self.tensors, sparse, fit)
         self.best = {name: value.detach().clone() for name, value in self.tensors.items()}
-        self.decay, self.steps = fit.average, 0
+        self.lr, self.decay, self.steps = fit.lr, fit.average, 0
         dense = {name: value for name, value in self.tensors.items() if name not in sparse}
         self.means = {name: value.detach().clone() for name, value in dense.items()} if self.decay else {}
         self.best_valid = float("-inf")
@@ -48,7 +49,7 @@ class State:
         """The learning rate of the steps to come."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * group.get("scale", 1.0)
 
     def advance(self) -> None:
         """One step by the gradients that lie there, which are dropped."""
@@ -116,11 +117,22 @@ class State:
 class Resume:
     """A folder with one file a phase; `folder` None keeps nothing. A state of another task, data or release is not found,
     because the folder's name is a hash of them. Of several processes rank 0 writes and all read; a state holds whole tensors,
-    so that any number of processes can go on with it."""
+    so that any number of processes can go on with it.
 
-    def __init__(self, folder: Path | None, group: Group = ALONE) -> None:
-        self.folder, self.group = folder, group
+    What is kept is the end of an epoch. A killed run does the epoch again in which it was: the objective, the penalty and the
+    batches on their way have no state between epochs, inside one they have.
+
+    aside: where the states of a training lie that has diverged. Its name has no learning rate in it: there the same training
+    goes on from its last good epoch with a lower one.
+    """
+
+    def __init__(self, folder: Path | None, group: Group = ALONE, aside: Path | None = None) -> None:
+        self.folder, self.group, self.aside = folder, group, aside
         self._saved_at = time.monotonic()
+
+    def within(self, name: str) -> "Resume":
+        """The same for a part of the training that is kept apart."""
+        return Resume(self.folder and self.folder / name, self.group, self.aside and self.aside / name)
 
     def save(self, phase: int, state: State, *, now: bool = False) -> None:
         """Keep the state, if the last time is long enough ago."""
@@ -140,35 +152,62 @@ class Resume:
             "best_valid": state.best_valid,
             "seconds": state.seconds,
             "steps": state.steps,
+            "lr": state.lr,
             "curve": state.curve,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f"phase-{phase}.partial"
-        partial.write_bytes(pack(tensors, {"numbers": json.dumps(numbers)}))
-        os.replace(partial, self.folder / f"phase-{phase}.safetensors")
+        written = self.folder / f"phase-{phase}.partial"
+        with written.open("wb") as file:
+            file.write(pack(tensors, {"numbers": json.dumps(numbers)}))
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut leaves a whole name for half a file
+        os.replace(written, self.folder / _name(phase))
 
     def load(self, phase: int, state: State) -> None:
-        """Take the state up where it was left, if it was."""
-        path = self.folder and self.folder / f"phase-{phase}.safetensors"
-        if path is None or not self.group.tell(path.exists()):
-            return
-        self.group.attempt(lambda: self._read(path, state), "reading the state of the training")
+        """Take the state up where it was left, if it was. Raises ModelCorrupt for a file that is not this training's."""
+        found = self.group.tell([path is not None and os.path.lexists(path) for path in self._places(phase)])
+        for path, there in zip(self._places(phase), found, strict=True):
+            if path is None or not there:
+                continue
+            kept = self.group.attempt(partial(read_state, path, state), "reading the state of the training")
+            if path.parent == self.folder or kept.numbers["lr"] > state.lr:
+                _unflatten(state, kept.tensors)
+                kept.into(state)
+                return
 
-    def _read(self, path: Path, state: State) -> None:
-        data = path.read_bytes()
-        _unflatten(state, unpack(data, str(path)))
-        numbers = _numbers(data, path)
-        state.epoch, state.since_best, state.best_valid = numbers["epoch"], numbers["since_best"], numbers["best_valid"]
-        state.seconds, state.steps = numbers["seconds"], numbers["steps"]
-        state.curve = [tuple(point) for point in numbers["curve"]]
+    def put_aside(self, lr: float) -> str:
+        """Leave what was kept of a training that has diverged to one with a lower rate; returns the way out in words."""
+        epoch = self.group.tell(self.group.first(self._put_aside, "keeping the last good epoch"))
+        if not epoch:
+            return f"lower fit.lr (it is {lr:g}) and run it again"
+        return f"lower fit.lr (it is {lr:g}) and run it again: it goes on from epoch {epoch}, the last good one that was kept"
+
+    def _put_aside(self) -> int:
+        """The last epoch that was kept, of the last phase of which there is one; 0 for none."""
+        if self.folder is None or self.aside is None:
+            return 0
+        kept = sorted(self.folder.glob("phase-*.safetensors"))
+        self.aside.mkdir(parents=True, exist_ok=True)
+        for path in kept:
+            os.replace(path, self.aside / path.name)
+        return int(how_far(self.aside / kept[-1].name)["epoch"]) if kept else 0
+
+    def _places(self, phase: int) -> list[Path | None]:
+        return [folder and folder / _name(phase) for folder in (self.folder, self.aside)]
+
+
+def _name(phase: int) -> str:
+    return f"phase-{phase}.safetensors"
 
 
 def _optimizers(tensors: Mapping[str, Tensor], sparse: Collection[str], fit: Fit) -> list[torch.optim.Optimizer]:
+    """A tensor with an attribute `lr_scale`, such as those of a pretrained backbone, learns at that share of the rate."""
     dense = [value for name, value in tensors.items() if name not in sparse]
-    groups = [
-        {"params": [p for p in dense if p.dim() >= 2], "weight_decay": fit.weight_decay},
-        {"params": [p for p in dense if p.dim() < 2], "weight_decay": 0.0},
-    ]
+    by_kind: dict[tuple[float, float], list[Tensor]] = {}
+    for value in dense:
+        decay = fit.weight_decay if value.dim() >= 2 else 0.0
+        by_kind.setdefault((decay, float(getattr(value, "lr_scale", 1.0))), []).append(value)
+    groups = [{"params": same, "weight_decay": decay, "scale": scale} for (decay, scale), same in by_kind.items()]
     made: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=fit.lr, betas=BETAS, fused=True)] if dense else []
     rows = [tensors[name] for name in tensors if name in sparse]
     return [*made, torch.optim.SparseAdam(rows, lr=fit.lr, betas=BETAS)] if rows else made
@@ -201,11 +240,3 @@ def _memory(key: str, kept: Tensor, like: Tensor) -> Any:
     if key == "step" and kept.dtype == torch.int64:
         return int(kept)
     return laid_like(like, kept) if kept.shape == like.shape else kept.to(like.device)
-
-
-def _numbers(data: bytes, path: Path) -> dict:
-    try:
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        return dict(json.loads(header["__metadata__"]["numbers"]))
-    except (ValueError, KeyError) as error:
-        raise ModelCorrupt(f"{path}: the training state cannot be read ({error}); delete it to start over") from None

@@ -106,6 +106,8 @@ def largest_difference(golden: dict[str, Tensor], answering: Answering) -> tuple
     """The largest absolute difference of a probe value, and whether all lie within 1e-5 relative or 1e-6 absolute."""
     given = answers(answering, golden["windows"], PROBES)
     pairs = [(golden[key], given[key]) for key in ("users", "scores")]
+    if any(a.shape != b.shape for a, b in pairs):
+        return float("inf"), False
     close = all(torch.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in pairs)
     return max(float((a - b).abs().max()) for a, b in pairs), close
 

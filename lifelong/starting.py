@@ -7,13 +7,19 @@ import torch
 from torch import Tensor
 
 from lifelong.cases import Cases
+from lifelong.contents import ItemSource
+from lifelong.continual.site import Initial
+from lifelong.continual.view import ITEM_TABLE
 from lifelong.data.feeds import case_batches
 from lifelong.data.sequences import Points, last_ends
 from lifelong.network import Design, TaskNet, initial_values
+from lifelong.training import Feed
 
 MOST_USERS = 20_000
 """Training users that are looked at: more move a linear head hardly, and solving takes seconds up to here."""
 BATCH = 256
+MOST_EVENTS = 200_000
+"""Training events that a head of items is shown, some of each window's; on 2 cores 100,000 take about five seconds."""
 LONGTERM_TABLE = "longterm.items.weight"
 
 
@@ -47,15 +53,41 @@ class FirstValues:
         return started_table(sequences.rows_E, begins_U, ends_U, rows, width, self.seed)
 
 
-def start_head(net: TaskNet, cases: Cases, past: int, seed: int) -> bool:
+class WithEncoded:
+    """First values in which items that the task brings have the vectors that their contents give them at once, by what the
+    parents have learnt: a lifelong.continual.site.Initial. known_VD: the parent's table."""
+
+    def __init__(self, values: Initial, source: ItemSource, known_VD: Tensor) -> None:
+        self.values, self.source, self.known_VD = values, source, known_VD
+        self._table = lru_cache(maxsize=1)(self._encoded)
+
+    def __call__(self, rows: int) -> dict[str, Tensor]:
+        """Values by parameter name."""
+        values = self.values(rows)
+        return {**values, ITEM_TABLE: self._table(rows)}
+
+    def _encoded(self, rows: int) -> Tensor:
+        first, width = self.known_VD.shape
+        if rows == first:
+            return self.known_VD
+        settled_VD = self.source.encoder(width, rows, self.known_VD).settle()
+        return torch.cat([self.known_VD, settled_VD[first:].cpu()])
+
+
+def start_head(net: TaskNet, cases: Cases, feed: Feed, past: int, seed: int) -> bool:
     """Let the head find the parameters that fit best on top of what the network gives as it stands; whether it could.
 
     Only heads that can be solved in closed form, or by a convex fit, do anything (Head.solve). Validation users choose the
-    strength of the penalty, as they choose the epoch afterwards; test users play no part.
+    strength of the penalty, as they choose the epoch afterwards; test users play no part. A head of items is shown the training
+    events that `feed` gives, up to MOST_EVENTS.
     """
     if net.head is None or not net.head.solvable:
         return False
     net.eval()
+    if net.answers == "items":
+        users_NW, targets_N = _before_events(net, feed)
+        net.head.solve(users_NW, targets_N, users_NW[:0], targets_N[:0])
+        return True
     train, valid = _some(cases.train, seed), cases.valid
     vectors = [_vectors(net, cases, points, past) for points in (train, valid)]
     targets = [torch.from_numpy(points.targets_N) for points in (train, valid)]
@@ -67,6 +99,21 @@ def _some(points: Points, seed: int) -> Points:
     if len(points) <= MOST_USERS:
         return points
     return points.where(np.sort(np.random.default_rng(seed).choice(len(points), MOST_USERS, replace=False)))
+
+
+@torch.no_grad()
+def _before_events(net: TaskNet, feed: Feed) -> tuple[Tensor, Tensor]:
+    """What the head reads before each training event, (N, W) float32, and the event's place in the catalogue."""
+    users, targets, count = [], [], 0
+    device = next(net.encoder.parameters()).device
+    for batch in feed.epoch(0):
+        if count >= MOST_EVENTS:
+            break
+        batch = batch.to(device)
+        users.append(net.users_at(net.states(batch.history), batch).cpu())
+        targets.append(batch.targets_N.cpu())
+        count += len(batch)
+    return torch.cat(users), torch.cat(targets)
 
 
 @torch.no_grad()

@@ -28,6 +28,10 @@ class TaskData:
     """Items that are read. Left out: those that the parent knows; for a first task, all."""
     targets: Where | None = None
     """Items that are predicted (head next_item). Left out: the items that are read."""
+    text: list[str] | None = None
+    """Fields of the items that make up their text, for a model that reads items by their content. Left out: all fields."""
+    picture: str | None = None
+    """Field of the items that holds the path of their picture. Left out: `image`, where there is one."""
     label: str | dict[str, Any] | list[str | dict[str, Any]] | None = None
     """Column of the users that is predicted (heads classification, ordinal, regression; multi_label: a column of several
     labels, or a list of columns that say yes or no), or a question about the days after a cut in time:
@@ -113,6 +117,9 @@ class Task:
     """Only in a model's first task: whether the time since the event before is read."""
     longterm: dict[str, Any] | None = None
     """Only in a model's first task: options of a long-term path beside the encoder, such as {width: 64}; nothing for none."""
+    items: Any = None
+    """Only in a model's first task: what encodes items by their content, a name such as `text` or {name: …, option: …}; nothing
+    for a table that learns a vector for each."""
     fit: Fit = field(default_factory=Fit)
     """How to train."""
     metrics: list[str] | None = None
@@ -167,7 +174,7 @@ class Task:
     def only_first(self) -> list[str]:
         """The options set here that a model's first task alone may set."""
         unset = Task(name=self.name, data=self.data, head=self.head)
-        return [o for o in ("encoder", "past", "actions", "gaps", "longterm") if getattr(self, o) != getattr(unset, o)]
+        return [o for o in ("encoder", "past", "actions", "gaps", "longterm", "items") if getattr(self, o) != getattr(unset, o)]
 
     @property
     def answers(self) -> str:

@@ -14,11 +14,12 @@ from lifelong.continual.phase import Phase
 from lifelong.continual.site import Site
 from lifelong.continual.view import ITEM_TABLE
 from lifelong.core.compute import Compute
-from lifelong.core.errors import LifelongError
+from lifelong.core.errors import Diverged
 from lifelong.core.fingerprint import tensors_hash
 from lifelong.core.memory import keep_freed_memory
 from lifelong.core.progress import Progress
 from lifelong.core.types import Batch
+from lifelong.divergence import Losses
 from lifelong.learner import Learner
 from lifelong.loading import ahead
 from lifelong.network import TaskNet
@@ -71,6 +72,8 @@ class Job:
     seed: int
     names: list[str]
     """The trunk's parameters."""
+    fixed: frozenset[str] = frozenset()
+    """Those of them that no phase trains: the table of what encodes items."""
     start: Callable[[TaskNet], None] | None = None
     """Given the network as it stands before the first step of the first phase."""
     compute: Compute = field(default_factory=Compute)
@@ -83,7 +86,8 @@ def fit(job: Job, phase: Phase, number: int, site: Site, progress: Progress, res
 
     A task that stands on another starts from what its parent knows, and that is validated, too: no phase ends worse than it
     began. The same seed gives the same bits, interrupted or not: batches and dropout depend on (seed, phase, epoch). Raises
-    LifelongError at a loss that is not finite, or where processes have drifted apart; nothing has been stored then.
+    Diverged where a loss or a weight is not finite, LifelongError where processes have drifted apart; nothing has been stored
+    then.
     """
     keep_freed_memory()
     began = time.perf_counter()
@@ -101,7 +105,10 @@ def fit(job: Job, phase: Phase, number: int, site: Site, progress: Progress, res
     step = job.compute.compiled(wrapped)
     with torch.random.fork_rng(devices=[learner.device] if learner.device.type == "cuda" else []):
         while state.epoch < epochs and state.since_best < job.fit.patience:
-            _epoch(job, phase, number, epochs, learner, step, state, progress)
+            try:
+                _epoch(job, phase, number, epochs, learner, step, state, progress)
+            except Diverged as error:
+                raise Diverged(f"{error}. Nothing was committed; {resume.put_aside(state.lr)}") from None
             resume.save(number, state)
     state.restore_best()
     if job.group.world > 1:
@@ -113,8 +120,8 @@ def fit(job: Job, phase: Phase, number: int, site: Site, progress: Progress, res
 
 def make_learner(job: Job, phase: Phase, site: Site) -> Learner:
     """What the phase trains, on the device of the job."""
-    sparse = frozenset({ITEM_TABLE} if job.net.items.sparse else ())
-    overlay = Overlay(site.bank, phase.view, site.claims, job.names, job.compute.place(), sparse)
+    sparse = frozenset({ITEM_TABLE} if getattr(job.net.items, "sparse", False) else ())
+    overlay = Overlay(site.bank, phase.view, site.claims, job.names, job.compute.place(), sparse, job.fixed)
     return Learner(job.net, job.objective, overlay, phase, job.compute)
 
 
@@ -136,24 +143,23 @@ def _epoch(
     learner.train()
     if learner.penalty is not None:
         learner.penalty.start(state.epoch, job.feed.batches_per_epoch())
-    total, steps = torch.zeros((), device=learner.device), 0
-    rows = _rows(learner)
+    losses, rows = Losses(phase.label, state.epoch, job.group, learner.device), _rows(learner)
     for batch in ahead(shares(job.feed.epoch(_mix(number, state.epoch)), job.group), learner.device):
         loss = step(batch) * batch.weight
         loss.backward()
         learner.overlay.keep_to_claims()
         average_rows(rows, job.group)
         state.advance()
-        total, steps = total + loss.detach(), steps + 1
-        if steps % REPORTED == 0:
+        losses.add(loss.detach())
+        if losses.steps % REPORTED == 0:
+            losses.check()
             progress.advance(REPORTED, loss=float(loss.detach()))
-    total = job.group.sum(total) / job.group.world
-    _must_be_finite(total, state.epoch)
+    losses.check_weights(state.tensors.values())
     told = "".join(f", {name} {value:.2f}" for name, value in job.objective.end_epoch().items())
     with state.averaged(), whole(learner):
         valid = _validate(job, learner)
     progress.end()
-    mean = float(total) / max(1, steps)
+    mean = losses.mean()
     state.judge(mean, valid, time.perf_counter() - began)
     progress.say(f"{phase.label} epoch {state.epoch}: loss {mean:.4f}, validation {valid:.4f}{told}")
 
@@ -180,13 +186,6 @@ def _validate(job: Job, learner: Learner) -> float:
     return job.validate(learner.settle())
 
 
-def _must_be_finite(total: Tensor, epoch: int) -> None:
-    if not bool(torch.isfinite(total)):
-        raise LifelongError(
-            f"training diverged in epoch {epoch + 1}: the loss is {float(total)}. Nothing was committed; lower fit.lr"
-        )
-
-
 def _mix(*numbers: int) -> int:
     mixed = 0
     for number in numbers:
@@ -194,12 +193,14 @@ def _mix(*numbers: int) -> int:
     return mixed
 
 
-def trainable_count(phase: Phase, site: Site, net: TaskNet) -> int:
+def trainable_count(phase: Phase, site: Site, job: Job) -> int:
     """How many numbers a phase trains."""
-    trunk = set(net.trunk_names())
-    own = sum(p.numel() for name, p in net.named_parameters() if name not in trunk)
-    private = sum(v.numel() for v in phase.view.private.values())
+    trunk, trained = set(job.net.trunk_names()), set(job.names) - job.fixed
+    own = sum(p.numel() for name, p in job.net.named_parameters() if name not in trunk and p.requires_grad)
+    private = sum(v.numel() for name, v in phase.view.private.items() if name in trained)
     claimed = sum(
-        int(c.sum()) * (site.bank.values[n].shape[1] if n in site.bank.tables else 1) for n, c in site.claims.items()
+        int(c.sum()) * (site.bank.values[n].shape[1] if n in site.bank.tables else 1)
+        for n, c in site.claims.items()
+        if n in trained
     )
     return private + claimed + own

@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lifelong.checkpoint import Loaded, load, read_tensors
+from lifelong.checkpoint import Loaded, load, read_probes
 from lifelong.core.errors import LifelongError
 from lifelong.core.fingerprint import numeric_stack
+from lifelong.formats import readable
 from lifelong.inference import Answering
 from lifelong.sealing import (
-    PROBE_ROLE,
     REQUEST_SIZES,
     THREADS,
     answering_of,
@@ -55,6 +55,7 @@ def check_version(store: Store, version: Version, files: VerifyReport) -> Check:
     problems = [f"{p.file}: {p.reason}" for p in files.problems]
     check = Check(True, version.number, {"files": files.checked, "tasks": 0, "probes": 0}, problems)
     if not problems:
+        store, version = readable(store, version)
         loaded = load(store, version.body)
         for name, entry in version.body["tasks"].items():
             _check_task(store, loaded, name, entry, check)
@@ -88,7 +89,7 @@ def compare(
     changed = {}
     for place, (name, entry) in enumerate(reversed(before["tasks"].items())):
         answering = answering_of(loaded, name)
-        golden = read_tensors(store, entry["files"], PROBE_ROLE)
+        golden = read_probes(store, entry, answering.length)
         counts = _changed_counts(golden, answering, entry, ways(place))
         differs = fingerprint(answering.net) != entry["fingerprint"] or body["tasks"][name]["files"] != entry["files"]
         changed[name] = max(counts) + (1 if differs and not max(counts) else 0)
@@ -105,12 +106,18 @@ def check_candidate(store: Store, body: dict[str, Any], before: dict[str, Any] |
         places = [Path(folder, name) for name in ("candidate.json", "before.json")]
         for place, document in zip(places, (body, before or {"tasks": {}}), strict=True):
             place.write_text(json.dumps(document))
-        command = [sys.executable, "-m", "lifelong.verification", str(store.path.resolve()), *map(str, places)]
-        waiting = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}  # two threads that spin stand still on a busy machine
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=waiting)
+        told = in_fresh_process("lifelong.verification", str(store.path.resolve()), *map(str, places))
+    return dict(json.loads(told))
+
+
+def in_fresh_process(module: str, *arguments: str) -> str:
+    """The last line that `python -m module …` prints. Raises LifelongError, with the end of what it says, where it fails."""
+    command = [sys.executable, "-m", module, *arguments]
+    waiting = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}  # two threads that spin stand still on a busy machine
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=waiting)
     if done.returncode != 0:
-        raise LifelongError(f"the check before the commit failed, nothing was committed: {done.stderr.strip()[-500:]}")
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+        raise LifelongError(f"the check failed, so nothing was committed: {done.stderr.strip()[-500:]}")
+    return done.stdout.splitlines()[-1]
 
 
 def changed_weights(loaded: Loaded, before: dict[str, Any]) -> list[str]:
@@ -121,7 +128,7 @@ def changed_weights(loaded: Loaded, before: dict[str, Any]) -> list[str]:
 
 def _check_task(store: Store, loaded: Loaded, name: str, entry: dict[str, Any], check: Check) -> None:
     answering = answering_of(loaded, name)
-    golden = read_tensors(store, entry["files"], PROBE_ROLE)
+    golden = read_probes(store, entry, answering.length)
     check.checked["tasks"] += 1
     check.checked["probes"] += sum(golden[key].numel() for key in ("users", "scores"))
     if fingerprint(answering.net) != entry["fingerprint"]:

@@ -14,7 +14,20 @@ from lifelong.core.config import suggest
 if TYPE_CHECKING:
     from lifelong.cli.console import Console
 
-MODULES = ("growing", "measuring", "asking", "batch", "looking", "keeping", "data")
+MODULES = (
+    "growing",
+    "newcomers",
+    "measuring",
+    "transferring",
+    "asking",
+    "batch",
+    "looking",
+    "keeping",
+    "proving",
+    "changing",
+    "tending",
+    "data",
+)
 ABOUT = "One user encoder that learns task after task for years, and never forgets."
 
 Argument = tuple[tuple[str, ...], dict[str, Any]]
@@ -123,7 +136,7 @@ def make_parser() -> Parser:
     groups = {"": parser.add_subparsers(metavar="COMMAND", dest="command", parser_class=Parser)}
     for name in MODULES:
         module = import_module(f"lifelong.cli.commands.{name}")
-        parser.sections[module.TITLE] = module.COMMANDS
+        parser.sections.setdefault(module.TITLE, []).extend(module.COMMANDS)
         for command in module.COMMANDS:
             group, _, word = command.name.rpartition(" ")
             if group not in groups:

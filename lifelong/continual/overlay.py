@@ -27,10 +27,13 @@ class Overlay:
         names: list[str],
         device: torch.device = CPU,
         sparse: frozenset[str] = frozenset(),
+        fixed: frozenset[str] = frozenset(),
     ) -> None:
+        """fixed: names that are not trained, whoever owns them: a table of what encodes items."""
         self.bank, self.view, self.claims, self.sparse = bank, view, claims, sparse
         self.frozen = {name: value.to(device) for name, value in render(bank, view, names).items()}
-        self.theta = {name: nn.Parameter(self._start(name)) for name in names if name in view.private or name in claims}
+        trained = [name for name in names if (name in view.private or name in claims) and name not in fixed]
+        self.theta = {name: nn.Parameter(self._start(name)) for name in trained}
         self._masks = {name: self._mask(name).to(device) for name in self.theta if not self._whole(name)}
 
     def weights(self, theta: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:

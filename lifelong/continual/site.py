@@ -11,6 +11,7 @@ from lifelong.continual.bank import FREE, Bank, owned_by, private_values
 from lifelong.continual.past import Earlier, Seen
 from lifelong.continual.view import View, grows, render
 from lifelong.core.errors import CapacityError, ConfigError
+from lifelong.core.slot import Opening
 
 Keep = Callable[[str], float]
 """Name of a weight tensor -> share of what a task claimed in it that it keeps, in [0, 1]."""
@@ -35,7 +36,8 @@ class Site:
     """A fork of the bank, the parent's view, and the claims of the task that grows here.
 
     `claims`: name -> bool mask (per row for tables) of what the task may train in the bank. `rows` counts the item rows
-    that the task knows, `new_rows` of them its own. `slots`: slot name -> width.
+    that the task knows, `new_rows` of them its own. `slots`: slot name -> what a part finds there, those of item encoders among
+    them.
     """
 
     bank: Bank
@@ -44,7 +46,7 @@ class Site:
     names: list[str]
     rows: int
     new_rows: int
-    slots: dict[str, int]
+    slots: dict[str, Opening]
     initial: Initial
     past: Sequence[Earlier] = ()
     """The tasks before this one, for strategies that change them."""
@@ -114,6 +116,11 @@ class Site:
         view = self._copied() if past_parts else self.copy()
         view.alone = False
         return view
+
+    def sublayers(self) -> dict[str, int]:
+        """Width of every slot behind a sublayer of the user encoder: where methods for user encoders insert something."""
+        places = {name: opening for name, opening in self.slots.items() if not of_items(name)}
+        return {name: opening.width for name, opening in places.items() if opening.kind == "sublayer"}
 
     def seen_by_parent(self) -> dict[str, Tensor]:
         """The trunk's tensors as the parent sees them, not to be changed."""
@@ -274,6 +281,15 @@ class Site:
     def _need_parent(self, why: str) -> None:
         if self.parent is None:
             raise ConfigError(f"a model's first task has no parent, and this strategy {why}: use conure or scratch")
+
+
+def of_items(name: str) -> bool:
+    """Whether a slot or a parameter of this name is an item encoder's; all others are the user encoder's.
+
+    >>> of_items("items.text.blocks.0.slot"), of_items("encoder.blocks.0.slot1")
+    (True, False)
+    """
+    return name.startswith("items.")
 
 
 def _put_private(view: View, name: str, value: Tensor) -> None:

@@ -41,5 +41,9 @@ class Unsupported(LifelongError):
     """The folder was written in a format that this release cannot read."""
 
 
+class Diverged(LifelongError):
+    """A loss or a weight stopped being a finite number while a task was trained; nothing was committed."""
+
+
 class ForgettingError(LifelongError):
     """An earlier task would have changed, so the commit was refused."""

@@ -7,8 +7,10 @@ names a class outside the tree. Listing reads the files as text, so it stays fas
 import ast
 import importlib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from lifelong.core.config import build, suggest
@@ -16,6 +18,7 @@ from lifelong.core.errors import ConfigError
 
 PACKAGES = {
     "datasets": ("lifelong.data.datasets", "Source"),
+    "items": ("lifelong.items", "ItemEncoder"),
     "encoders": ("lifelong.encoders", "Encoder"),
     "objectives": ("lifelong.objectives", "Objective"),
     "strategies": ("lifelong.continual.strategies", "Strategy"),
@@ -69,6 +72,8 @@ def find(kind: str, name: str, *, outside: bool = True) -> type[Any]:
 
 def make_config(kind: str, spec: Any, where: str, *, outside: bool = True) -> tuple[str, type[Any], Any]:
     """`name` or `{name: …, option: …}` from YAML as (name, class, its Config)."""
+    if not isinstance(spec, (str, Mapping, NoneType)):
+        raise ConfigError(f"{where}: {spec!r:.60} names none; there is: {', '.join(names(kind))}")
     spec = {"name": spec} if isinstance(spec, str) else dict(spec or {})
     name = spec.pop("name", None)
     if not isinstance(name, str):

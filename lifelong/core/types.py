@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -63,6 +63,36 @@ class Seen:
         """Each point's own rows (N, S); 0 where it does not see."""
         place_S = torch.arange(self.rows_BS.shape[1], device=self.rows_BS.device)
         return self.rows_BS[self.users_N] * (place_S < self.ends_N[:, None])
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What n items are, beside their ids: rows_n int64 their rows in the item table; texts and pictures (paths), one an item,
+    None where it has none; an empty list where the data set has no such field."""
+
+    rows_n: np.ndarray
+    texts: list[str | None] = field(default_factory=list)
+    pictures: list[str | None] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.rows_n)
+
+
+class ItemVectors(Protocol):
+    """Where heads and encoders find the vectors of items: a table, or what encodes items by their content.
+
+    items(rows) gives vectors (…, D) of rows of any shape (int64); `weight` all of them, (V, D), or None where they are only
+    computed as they are asked for.
+    """
+
+    @property
+    def weight(self) -> Tensor | None:
+        """All vectors (V, D)."""
+        ...
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Vectors of rows."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Reads events from any file or frame: batches of user, item and time, and the account of every row."""
 
-from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from lifelong.core.errors import ConfigError, DataError
 from lifelong.data.columns import Columns as Columns
 from lifelong.data.datasets.base import CodedBatch, EventBatch
 from lifelong.data.formats import csv, frame, jsonl, parquet
-from lifelong.data.formats.base import BLANK, Bad, Block, Opened, explained
+from lifelong.data.formats.base import BLANK, Block, Opened, alike, counted, explained, stat_of, unchanged
 from lifelong.data.ids import Flags, as_text, coded_ids, read_ids
 from lifelong.data.times import Clock
 
@@ -25,6 +25,8 @@ FORMATS = {
 """Ending -> format; text formats may end in .gz, too."""
 TEXT = ("csv", "tsv", "jsonl")
 MAX_TIE = 1 << 34
+MOST_ITEMS = 1 << 24
+"""Of one user in one row."""
 EMPTY, UNEQUAL = "a user without events", "items and times are lists of different length"
 HARMLESS = (BLANK, EMPTY)
 """Reasons that are counted and are never an error."""
@@ -61,12 +63,15 @@ def open_events(
     with explained(path, format):
         if path.is_dir():
             raise DataError(f"{path}: is a folder; name one file")
+        before = stat_of(path)
         with open(path, "rb") as file:
             start = file.read(8)
     _check_start(path, format, start)
     if format in ("csv", "tsv"):
-        return csv.opened(path, format, delimiter, names)
-    return jsonl.opened(path) if format == "jsonl" else parquet.opened(path, format)
+        found = csv.opened(path, format, delimiter, names)
+    else:
+        found = jsonl.opened(path) if format == "jsonl" else parquet.opened(path, format)
+    return replace(found, blocks=lambda wanted: unchanged(path, before, found.blocks(wanted)))
 
 
 def _format(path: Path) -> str:
@@ -139,7 +144,7 @@ class EventReader:
             raise DataError(f"{self.opened.label}: has no rows, only a header")
 
     def _batch(self, block: Block) -> EventBatch:
-        block = _exploded(block)
+        block = _exploded(block, self.opened.label)
         table, flags = self._read(block)
         reason_N = _first_reason(flags, len(block.rows_N))
         if self.on_bad_rows == "error":
@@ -151,7 +156,7 @@ class EventReader:
 
     def _account(self, block: Block, flags: RowFlags, reason_N: np.ndarray) -> dict[str, int]:
         """Reason -> rows of the block that are dropped for it; the first row of each is kept in mind."""
-        dropped = Counter(b.reason for b in block.bad)
+        dropped = counted(block.bad)
         for bad in block.bad:
             self.examples.setdefault(bad.reason, bad.row)
         for index in np.unique(reason_N[reason_N >= 0]).tolist():
@@ -206,11 +211,11 @@ class EventReader:
             shown = "" if cell in (None, b"", "") else f" {cell!r:.60}"
             bad.append((int(block.rows_N[n]), f"column {self.found[role]!r}: {reason}{shown}", f"{role}: {reason}"))
         if bad:
-            row, text, counted = min(bad)
-            alike = self._account(block, flags, reason_N)[counted]
-            last = max(block.rows_N[-1:].tolist() + [b.row for b in block.bad])
+            row, text, key = min(bad)
+            such = self._account(block, flags, reason_N)[key]
+            last = max(block.rows_N[-1:].tolist() + [b.end for b in block.bad])
             raise DataError(
-                f"{self.opened.label}: row {row}: {text} (such rows up to row {last:,}: {alike:,}); repair it, or "
+                f"{self.opened.label}: row {row}: {text} (such rows up to row {last:,}: {such:,}); repair it, or "
                 "leave such rows out with on_bad_rows: drop"
             )
 
@@ -224,7 +229,7 @@ def _first_reason(flags: RowFlags, count: int) -> np.ndarray:
     return reason_N
 
 
-def _exploded(block: Block) -> Block:
+def _exploded(block: Block, label: str) -> Block:
     """One row an event, where a row is a user and its items a list."""
     items = block.columns["item"]
     if not _is_list(items.type):
@@ -236,8 +241,10 @@ def _exploded(block: Block) -> Block:
         other_N = pc.list_value_length(block.columns[role]).fill_null(0).to_numpy(zero_copy_only=False)
         wrong_N |= other_N != lengths_N
     good_N = ~wrong_N & (lengths_N > 0)
-    bad = [Bad(int(row), UNEQUAL) for row in block.rows_N[wrong_N]]
-    bad += [Bad(int(row), EMPTY) for row in block.rows_N[~wrong_N & (lengths_N == 0)]]
+    bad = alike(block.rows_N[wrong_N], UNEQUAL) + alike(block.rows_N[~wrong_N & (lengths_N == 0)], EMPTY)
+    if lengths_N.max(initial=0) > MOST_ITEMS:
+        row = block.rows_N[lengths_N.argmax()]
+        raise DataError(f"{label}: row {row}: a list of {lengths_N.max():,} items, at most {MOST_ITEMS:,} are read")
     parent = pa.array(np.repeat(np.flatnonzero(good_N), lengths_N[good_N]))
     columns = {
         role: pc.list_flatten(column.filter(pa.array(good_N))) if role in lists else column.take(parent)

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from lifelong.core.errors import DataError
 
 HASHED_BYTES = 256 << 20
 """Larger files are known by path, size and time of change."""
+RACY_NS = 2 * 10**9
+"""A file written to so short ago is hashed again: a second write within one tick of the clock changes no time (as in git)."""
 
 
 def file_identity(path: str | Path) -> dict[str, Any]:
@@ -18,7 +21,9 @@ def file_identity(path: str | Path) -> dict[str, Any]:
         stat = path.stat()
         if stat.st_size > HASHED_BYTES:
             return {"path": str(path.resolve()), "bytes": stat.st_size, "changed": stat.st_mtime_ns}
-        return {"bytes": stat.st_size, "sha256": _sha256(path.resolve(), stat.st_size, stat.st_mtime_ns)}
+        settled = time.time_ns() - stat.st_mtime_ns > RACY_NS
+        digest = _sha256 if settled else _sha256.__wrapped__
+        return {"bytes": stat.st_size, "sha256": digest(path.resolve(), stat.st_size, stat.st_mtime_ns)}
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 

@@ -11,13 +11,19 @@ from lifelong.data.ids import Flags, decimal_numbers, is_text, valid_text
 
 PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 KINDS = (*PER_SECOND, "text without a time zone (read as UTC)", "text with a time zone")
-LIMITS = (1e11, 1e14, 1e17)
-"""Below the first a number is seconds (until the year 5138), below the next milliseconds (from 1973), and so on."""
-NAIVE, ZONED, UNREADABLE = 4, 5, -1
+LIMITS = (4_102_444_800, 1e11, 4_102_444_800e3, 1e14, 4_102_444_800e6, 1e17)
+"""Below the first a number is seconds, until the year 2100; from the second to the third milliseconds, 1973 to 2100; and so on.
+What lies between could be the end of one unit or the beginning of the next, and is not guessed."""
+NAIVE, ZONED, UNREADABLE, TWO_UNITS = 4, 5, -1, -2
+KIND_OF_SIZE = np.array([0, TWO_UNITS, 1, TWO_UNITS, 2, TWO_UNITS, 3])
+FAR = 253_402_300_800
+"""The year 10000, in unix seconds: nothing happened then."""
 ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?$"
 ZONE = r"\d\d:\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 WHOLE, NUMBER = r"^-?\d{1,18}$", r"^-?\d+(\.\d*)?([eE][+-]?\d{1,3})?$"
 MISSING, UNREADABLE_TIME = "no time", "unreadable time"
+AMBIGUOUS = "a time after 2100 in one unit and before 1973 in the next (set time_unit)"
+FAR_TIME = "a time beyond the year 9999"
 
 
 class Clock:
@@ -41,11 +47,13 @@ class Clock:
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
         if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-            return self._timestamps(column)
+            return _within_years(*self._timestamps(column))
         if is_text(column.type):
-            return self._text(column)
+            found = self._text(column)
+            return found if self.unit == "auto" else _within_years(*found)
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_null(column.type):
-            return self._numbers(column, np.zeros(len(column), bool))
+            found = self._numbers(column, np.zeros(len(column), bool))
+            return found if self.unit == "auto" else _within_years(*found)
         raise DataError(f"{where}: times are numbers, ISO text or timestamps, these are {column.type}")
 
     def _timestamps(self, column: pa.Array) -> tuple[np.ndarray, np.ndarray, Flags]:
@@ -64,10 +72,10 @@ class Clock:
         if kind is not None and self._kind in (UNREADABLE, kind):  # the usual case
             self._kind = kind
             return *_divided(value, PER_SECOND[KINDS[kind]]), []
-        kinds = np.where(np.isfinite(value), np.digitize(np.abs(value.astype(float)), LIMITS), UNREADABLE)
+        kinds = np.where(np.isfinite(value), _kinds(np.abs(value.astype(float))), UNREADABLE)
         kinds[np.abs(value.astype(float)) >= 2.0**63] = UNREADABLE
         if self.unit != "auto":
-            kinds[kinds >= 0] = KINDS.index(self.unit)
+            kinds[kinds != UNREADABLE] = KINDS.index(self.unit)
         flags = self._flags(kinds, missing)
         seconds, nanos = _divided(value, PER_SECOND[KINDS[min(max(self._kind, 0), 3)]])
         return seconds, nanos, flags
@@ -95,9 +103,9 @@ class Clock:
                 continue
             value = text.take(pa.array(rows)).cast(kind).to_numpy()
             size = np.abs(value.astype(float))
-            found = np.where(size < 2.0**63, np.digitize(size, LIMITS), UNREADABLE)
+            found = np.where(size < 2.0**63, _kinds(size), UNREADABLE)
             if self.unit != "auto":
-                found[found >= 0] = KINDS.index(self.unit)
+                found[found != UNREADABLE] = KINDS.index(self.unit)
             kinds[rows] = found
             for k, per in enumerate(PER_SECOND.values()):
                 seconds[rows[found == k]], nanos[rows[found == k]] = _divided(value[found == k], per)
@@ -113,11 +121,12 @@ class Clock:
 
     def _flags(self, kinds: np.ndarray, missing: np.ndarray) -> Flags:
         kinds = np.where(missing, UNREADABLE, kinds)
-        readable = kinds[kinds != UNREADABLE]
+        readable = kinds[kinds >= 0]
         if self._kind == UNREADABLE and len(readable):
             self._kind = int(readable[0])
-        other = (kinds != UNREADABLE) & (kinds != self._kind)
+        other = (kinds >= 0) & (kinds != self._kind)
         flags = [(MISSING, missing), (UNREADABLE_TIME, (kinds == UNREADABLE) & ~missing)]
+        flags.append((AMBIGUOUS, kinds == TWO_UNITS))
         return [*flags, (f"another kind of time than the first ({self.kind})", other)]
 
 
@@ -134,7 +143,20 @@ def _common_kind(value: np.ndarray) -> int | None:
     if value.dtype.kind != "i" or not len(value) or (low := int(value.min())) < 0:
         return None
     first, last = np.digitize([float(low), float(value.max())], LIMITS).tolist()
-    return first if first == last else None
+    return int(KIND_OF_SIZE[first]) if first == last and first % 2 == 0 else None
+
+
+def _kinds(size: np.ndarray) -> np.ndarray:
+    """The kind of each number by its size."""
+    found: np.ndarray = KIND_OF_SIZE[np.digitize(size, LIMITS)]
+    return found
+
+
+def _within_years(seconds: np.ndarray, nanos: np.ndarray, flags: Flags) -> tuple[np.ndarray, np.ndarray, Flags]:
+    """The same with what no calendar has flagged."""
+    if len(seconds) and (int(seconds.min()) <= -FAR or int(seconds.max()) >= FAR):
+        flags = [*flags, (FAR_TIME, (seconds <= -FAR) | (seconds >= FAR))]
+    return seconds, nanos, flags
 
 
 def _divided(value: np.ndarray, per: int) -> tuple[np.ndarray, np.ndarray]:

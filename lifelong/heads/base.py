@@ -8,15 +8,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from lifelong.core.types import Negatives, Outcome, Seen
+from lifelong.core.types import ItemVectors, Negatives, Outcome, Seen
 
 
 class Head(nn.Module, ABC):
     """Turns user vectors (B, D) into scores (B, C) over the task's own frozen catalogue of C items or classes.
 
     `rows_C` are the catalogue's rows in the item table, or None where the catalogue is of classes or of items that the
-    encoder does not read. `items` below is the item table as the task's view renders it: items(rows) looks vectors up,
-    items.weight is all of them, (V, D).
+    encoder does not read. `items` below is the item table as the task's view renders it, or what encodes items by their
+    content: items(rows) looks vectors up, items.weight is all of them, (V, D), or None where they are made as they are asked
+    for.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -55,8 +56,12 @@ class Head(nn.Module, ABC):
         """Whether loss and scores must be told what lies before each point."""
         return not self.repeats
 
+    def looks_up(self, targets_N: Tensor, negatives: Negatives | None) -> Tensor | None:
+        """The rows of the item table (M,) int64 that the loss will ask for, so that what encodes items does so once a step."""
+        return None
+
     @abstractmethod
-    def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
+    def scores(self, users_BD: Tensor, items: ItemVectors, seen: Seen | None = None) -> Tensor:
         """Scores (B, C), float32; higher means more likely. seen: what lies before, where the head needs it."""
 
     @abstractmethod
@@ -64,7 +69,7 @@ class Head(nn.Module, ABC):
         self,
         users_ND: Tensor,
         targets_N: Tensor,
-        items: nn.Embedding,
+        items: ItemVectors,
         negatives: Negatives | None,
         seen: Seen | None = None,
     ) -> Tensor:

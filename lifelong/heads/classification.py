@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.core.types import Classified, Negatives, Outcome, Seen
+from lifelong.core.types import Classified, ItemVectors, Negatives, Outcome, Seen
 from lifelong.heads.base import Head
 from lifelong.heads.losses.weights import balanced
 
@@ -43,7 +43,7 @@ class Classification(Head):
         nn.init.normal_(self.output.weight, std=0.02)
         nn.init.zeros_(self.output.bias)
 
-    def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
+    def scores(self, users_BD: Tensor, items: ItemVectors, seen: Seen | None = None) -> Tensor:
         """Logits (B, C)."""
         return self.output(self.dropout(users_BD))
 
@@ -51,7 +51,7 @@ class Classification(Head):
         self,
         users_ND: Tensor,
         targets_N: Tensor,
-        items: nn.Embedding,
+        items: ItemVectors,
         negatives: Negatives | None,
         seen: Seen | None = None,
     ) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.core.types import Labelled, Negatives, Outcome, Seen
+from lifelong.core.types import ItemVectors, Labelled, Negatives, Outcome, Seen
 from lifelong.heads.base import Head
 
 
@@ -61,7 +61,7 @@ class MultiLabel(Head):
         else:
             self.output.bias.copy_(odds_C.log())
 
-    def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
+    def scores(self, users_BD: Tensor, items: ItemVectors, seen: Seen | None = None) -> Tensor:
         """Logits (B, C)."""
         return self.output(self.dropout(users_BD))
 
@@ -69,7 +69,7 @@ class MultiLabel(Head):
         self,
         users_ND: Tensor,
         targets_N: Tensor,
-        items: nn.Embedding,
+        items: ItemVectors,
         negatives: Negatives | None,
         seen: Seen | None = None,
     ) -> Tensor:

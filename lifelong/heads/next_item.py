@@ -9,9 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.core.errors import ConfigError
-from lifelong.core.types import Negatives, Outcome, Ranked, Seen
+from lifelong.core.types import ItemVectors, Negatives, Outcome, Ranked, Seen
 from lifelong.heads.base import Head
 from lifelong.heads.layers.copying import Copying, add_mass_, latest, mass_of_items, split_mass
+from lifelong.heads.layers.discriminant import discriminant
+from lifelong.heads.losses.binary import binary_loss, some_negatives
 from lifelong.heads.losses.pairwise import hard_negatives, pairwise_loss, uniform_negatives
 from lifelong.heads.losses.softmax import sampled_loss, softmax_loss
 
@@ -28,12 +30,17 @@ class NextItem(Head):
     class Config(Head.Config):
         """Options of the head."""
 
-        loss: Literal["softmax", "bpr", "lambdafm"] = "softmax"
-        """softmax over the catalogue; bpr: each right item against one drawn uniformly; lambdafm: one drawn among the high."""
+        loss: Literal["softmax", "bce", "bpr", "lambdafm"] = "softmax"
+        """softmax over the catalogue; bce: the right item is a yes, drawn ones are a no (SASRec, MoRec, NineRec); bpr: each
+        right item against one drawn uniformly; lambdafm: one drawn among the high."""
+        drawn: int = 1
+        """bce: so many items are drawn for each point, uniformly from what its user has not had; 1 as in the papers."""
         rho: float = 0.3
         """lambdafm: how high, from 1 (hardly) towards 0 (the highest alone); 0.3 as in Conure and PeterRec."""
         tied: bool = True
         """Score with the input table where all catalogue items are in it."""
+        unit: bool = False
+        """Score with item vectors brought to length one, as objective unisrec trains them: by their direction alone."""
         repeats: bool = True
         """Whether what a user already had may be recommended, and ranked against: true for groceries, false for films."""
         negatives: int = 1024
@@ -51,9 +58,15 @@ class NextItem(Head):
         copy_past: int = 512
         """Of so many of the latest events, where the model's `past` is longer: the cost of copying grows with it."""
 
+        solved: bool = True
+        """Whether a table of the head's own, for items that the model does not read, starts as the discriminant that fits the
+        parent's user vectors (heads/layers/discriminant.py); false: at small random values, as in the papers."""
+
         def __post_init__(self) -> None:
             if not 0 < self.rho <= 1:
                 raise ValueError(f"rho is {self.rho}, it must lie above 0 and not above 1")
+            if self.drawn < 1:
+                raise ValueError(f"drawn is {self.drawn}, it must be at least 1")
             if self.copy_past < 1:
                 raise ValueError(f"copy_past is {self.copy_past}, it must be at least 1")
 
@@ -83,20 +96,38 @@ class NextItem(Head):
 
     @property
     def needs_seen(self) -> bool:
-        """Where nothing comes twice, and where what was there is copied."""
-        return not self.repeats or self.copying is not None
+        """Where nothing comes twice, where what was there is copied, and where it must not be drawn as wrong."""
+        return not self.repeats or self.copying is not None or self.options.loss == "bce"
 
-    def matrix(self, items: nn.Embedding) -> Tensor:
+    def looks_up(self, targets_N: Tensor, negatives: Negatives | None) -> Tensor | None:
+        """Targets and candidates, or the whole catalogue where every step scores it."""
+        if self.rows_C is None:
+            return None
+        if self.options.loss != "softmax":  # the others are drawn in the loss
+            return self.rows_C[targets_N]
+        return self.rows_C if negatives is None else self.rows_C[torch.cat([targets_N, negatives.index_K])]
+
+    def matrix(self, items: ItemVectors) -> Tensor:
         """The catalogue's item vectors (C, D); a slice of the table, not a copy, where its rows are neighbours."""
+        matrix_CD = self._matrix(items)
+        return F.normalize(matrix_CD, dim=-1) if self.options.unit else matrix_CD
+
+    def vectors(self, index: Tensor, items: ItemVectors) -> Tensor:
+        """The vectors (…, D) of some catalogue entries, of any shape; nothing is computed for the others."""
+        vectors = self._vectors(index, items)
+        return F.normalize(vectors, dim=-1) if self.options.unit else vectors
+
+    def _matrix(self, items: ItemVectors) -> Tensor:
         if self.output is not None:
             return self.output.weight
+        assert self.rows_C is not None
+        if items.weight is None:  # vectors of contents, encoded as they are asked for
+            return items(self.rows_C)
         if self.first is not None:
             return items.weight[self.first : self.first + len(self.bias)]
-        assert self.rows_C is not None
         return items.weight.index_select(0, self.rows_C)
 
-    def vectors(self, index_N: Tensor, items: nn.Embedding) -> Tensor:
-        """The vectors (N, D) of some catalogue entries; nothing is computed for the others."""
+    def _vectors(self, index_N: Tensor, items: ItemVectors) -> Tensor:
         if self.output is not None:
             return self.output(index_N)
         if self.first is not None:
@@ -104,12 +135,12 @@ class NextItem(Head):
         assert self.rows_C is not None
         return items(self.rows_C[index_N])
 
-    def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
+    def scores(self, users_BD: Tensor, items: ItemVectors, seen: Seen | None = None) -> Tensor:
         """Scores (B, C) of the whole catalogue; with `copy` those of what is seen are raised by log-add-exp."""
         scores_BC = F.linear(users_BD, self.matrix(items), self.bias)
         return scores_BC if self.copying is None else add_mass_(scores_BC, *self.copied(users_BD, items, seen))
 
-    def copied(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None) -> tuple[Tensor, Tensor]:
+    def copied(self, users_BD: Tensor, items: ItemVectors, seen: Seen | None) -> tuple[Tensor, Tensor]:
         """The catalogue index (B, S) int64 of each item that is seen, once, else -1; and its log mass (B, S) float32."""
         index_NS, psi_NS = self._copies(users_BD, items, seen)
         return mass_of_items(index_NS, psi_NS)
@@ -118,19 +149,23 @@ class NextItem(Head):
         self,
         users_ND: Tensor,
         targets_N: Tensor,
-        items: nn.Embedding,
+        items: ItemVectors,
         negatives: Negatives | None,
         seen: Seen | None = None,
     ) -> Tensor:
         """Softmax cross-entropy over the catalogue, or an estimate of it from the target and the shared negatives.
 
-        What cannot come because the user had it is left out of the full softmax, as it is out of the ranking: on
+        What cannot come because the user had it is left out of the softmax, full or sampled, as it is out of the ranking: on
         MovieLens-100k that lifts NDCG@10 from .120 to .126 on validation and from .109 to .112 on test (SASRec, one seed).
+        MoRec's in-batch loss leaves out what the user has later, too; here that is still to come, and competes.
 
         The estimate corrects each negative by how often it is expected (logQ), and not the target, which was not drawn: so it
         tends to the full loss as negatives grow, where correcting both, as is often done, does not
         (Khrylchenko et al., RecSys 2025; tests/heads/test_next_item.py).
         """
+        if self.options.loss == "bce":
+            taken_NS = None if seen is None else self.index_of(seen.rows_NS)
+            return self._binary(users_ND.float(), targets_N, items, taken_NS)
         if self.options.loss != "softmax":
             return self._pairwise(users_ND.float(), targets_N, items, self._left_out(seen))
         if negatives is None and self.copying is None:
@@ -145,9 +180,23 @@ class NextItem(Head):
             return sampled_loss(users_ND, self.matrix(items), self.bias, right_N, (targets_N, all_C), beside_N)
         shift_K = self.bias[negatives.index_K] - negatives.log_expected_K  # the target is always there: no correction
         wrong_KD = self.vectors(negatives.index_K, items)
-        return sampled_loss(users_ND, wrong_KD, shift_K, right_N, (targets_N, negatives.index_K), beside_N)
+        same = (targets_N, negatives.index_K)
+        return sampled_loss(users_ND, wrong_KD, shift_K, right_N, same, beside_N, self._left_out(seen))
 
-    def _pairwise(self, users_ND: Tensor, targets_N: Tensor, items: nn.Embedding, taken_NS: Tensor | None) -> Tensor:
+    @property
+    def solvable(self) -> bool:
+        """In closed form, where the table is the head's own."""
+        return self.options.solved and self.output is not None and self.options.loss == "softmax"
+
+    def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
+        """Linear discriminant analysis; nothing is chosen on validation."""
+        assert self.output is not None
+        with torch.no_grad():
+            weight_CW, bias_C = discriminant(users_NW, targets_N, len(self.bias))
+            self.output.weight.copy_(weight_CW)
+            self.bias.copy_(bias_C)
+
+    def _pairwise(self, users_ND: Tensor, targets_N: Tensor, items: ItemVectors, taken_NS: Tensor | None) -> Tensor:
         """The right item of each point against one that is drawn here, out of the whole catalogue; the feed's are not used."""
         size = len(self.bias)
         score = lambda index_M: F.linear(users_ND, self.vectors(index_M, items), self.bias[index_M])  # noqa: E731
@@ -158,12 +207,19 @@ class NextItem(Head):
         right_N, wrong_N = ((users_ND * self.vectors(n, items)).sum(1) + self.bias[n] for n in (targets_N, wrong_N))
         return pairwise_loss(right_N, wrong_N, found_N)
 
-    def _copies(self, users_ND: Tensor, items: nn.Embedding, seen: Seen | None) -> tuple[Tensor, Tensor]:
+    def _binary(self, users_ND: Tensor, targets_N: Tensor, items: ItemVectors, taken_NS: Tensor | None) -> Tensor:
+        """A yes for the right item, a no for each drawn one, which is nothing that its user had."""
+        wrong_NK, found_NK = some_negatives(targets_N, len(self.bias), taken_NS, self.options.drawn)
+        right_N = (users_ND * self.vectors(targets_N, items)).sum(1) + self.bias[targets_N]
+        scores_NK = torch.einsum("nd,nkd->nk", users_ND, self.vectors(wrong_NK, items)) + self.bias[wrong_NK]
+        return binary_loss(right_N, scores_NK, found_NK)
+
+    def _copies(self, users_ND: Tensor, items: ItemVectors, seen: Seen | None) -> tuple[Tensor, Tensor]:
         """Catalogue index and psi (N, S) of each event that a point may see."""
         if self.copying is None or seen is None:
             raise ValueError("next_item with copy scores what was there before: it must be given `seen`")
         seen = latest(seen, self.options.copy_past)
-        index_BS = self._index(seen.rows_BS)
+        index_BS = self.index_of(seen.rows_BS)
         psi_NS = self.copying(users_ND, items(seen.rows_BS), seen, index_BS >= 0)
         return index_BS[seen.users_N], psi_NS
 
@@ -171,11 +227,12 @@ class NextItem(Head):
         """Catalogue indices (N, S) of what lies before each point and cannot come again, -1 where there is none."""
         if seen is None or self.index_V is None or self.repeats:
             return None
-        return self._index(seen.rows_NS)
+        return self.index_of(seen.rows_NS)
 
-    def _index(self, rows: Tensor) -> Tensor:
-        """Catalogue indices of item rows, -1 for one that is not in it."""
-        assert self.index_V is not None
+    def index_of(self, rows: Tensor) -> Tensor:
+        """Catalogue indices of item rows, of any shape, -1 for one that is not in it."""
+        if self.index_V is None:
+            return torch.full_like(rows, -1)
         outside = rows >= len(self.index_V)
         return self.index_V[rows.masked_fill(outside, 0)]
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.core.types import Classified, Negatives, Outcome, Seen
+from lifelong.core.types import Classified, ItemVectors, Negatives, Outcome, Seen
 from lifelong.heads.base import Head
 from lifelong.heads.losses.weights import balanced
 
@@ -69,7 +69,7 @@ class Ordinal(Head):
         self.lowest.copy_(thresholds_c[:1])
         self.log_gaps.copy_(thresholds_c.diff().log())
 
-    def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
+    def scores(self, users_BD: Tensor, items: ItemVectors, seen: Seen | None = None) -> Tensor:
         """ln P(class) (B, C); whose softmax is P."""
         return self._scores(users_BD)
 
@@ -86,7 +86,7 @@ class Ordinal(Head):
         self,
         users_ND: Tensor,
         targets_N: Tensor,
-        items: nn.Embedding,
+        items: ItemVectors,
         negatives: Negatives | None,
         seen: Seen | None = None,
     ) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.core.types import Estimated, Negatives, Outcome, Seen
+from lifelong.core.types import Estimated, ItemVectors, Negatives, Outcome, Seen
 from lifelong.heads.base import Head
 
 
@@ -53,7 +53,7 @@ class Regression(Head):
         self.mean.fill_(targets_N.double().mean())
         self.scale.fill_(scale if scale > 0 else 1.0)
 
-    def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
+    def scores(self, users_BD: Tensor, items: ItemVectors, seen: Seen | None = None) -> Tensor:
         """The predicted numbers (B, 1), in the label's own units."""
         return self.output(self.dropout(users_BD)) * self.scale + self.mean
 
@@ -61,7 +61,7 @@ class Regression(Head):
         self,
         users_ND: Tensor,
         targets_N: Tensor,
-        items: nn.Embedding,
+        items: ItemVectors,
         negatives: Negatives | None,
         seen: Seen | None = None,
     ) -> Tensor:

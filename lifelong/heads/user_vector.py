@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from lifelong.core.errors import ConfigError
-from lifelong.core.types import Negatives, Outcome, Ranked, Seen
+from lifelong.core.types import ItemVectors, Negatives, Outcome, Ranked, Seen
 from lifelong.heads.base import Head
 
 
@@ -30,7 +30,7 @@ class UserVector(Head):
     def __init__(self, config: Config, width: int, catalogue: Sequence[str], rows_C: Tensor | None) -> None:
         super().__init__(config, width, catalogue, rows_C)
 
-    def scores(self, users_BD: Tensor, items: nn.Embedding, seen: Seen | None = None) -> Tensor:
+    def scores(self, users_BD: Tensor, items: ItemVectors, seen: Seen | None = None) -> Tensor:
         """The user vectors (B, D)."""
         return users_BD
 
@@ -38,7 +38,7 @@ class UserVector(Head):
         self,
         users_ND: Tensor,
         targets_N: Tensor,
-        items: nn.Embedding,
+        items: ItemVectors,
         negatives: Negatives | None,
         seen: Seen | None = None,
     ) -> Tensor:

@@ -6,13 +6,23 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from lifelong.core.types import Batch, History
+from lifelong.core.types import Batch, History, ItemVectors
 
 
 class Net(Protocol):
     """What an objective may ask of the network of a task."""
 
     causal: bool
+
+    @property
+    def items(self) -> ItemVectors:
+        """The vectors of item rows."""
+        ...
+
+    @property
+    def head(self) -> Any:
+        """The task's head; one of items has vectors(index, items), bias and index_of(rows)."""
+        ...
 
     def states(self, history: History, hidden_BL: Tensor | None = None) -> Tensor:
         """One state per position, (B, L, D); 0 at pads. hidden_BL (bool): True at p where event p + 1 is hidden."""
@@ -46,6 +56,9 @@ class Objective(nn.Module, ABC):
     """Whether it needs an encoder that sees only the past (True), or both sides (False); None: either."""
     asks_head: bool = True
     """Whether the head's loss is part of it; if not, a head that answers nothing will do."""
+    asks_candidates: bool = True
+    """Whether the head's own loss is asked, which scores its candidates, or the whole catalogue; if not, vectors of these need
+    not be made for a training step."""
 
     def __init__(self, config: Any) -> None:
         super().__init__()

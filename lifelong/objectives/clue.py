@@ -54,7 +54,7 @@ class Clue(Objective):
                 raise ValueError(f"projected is {self.projected}, it must be at least 1")
 
     points = None
-    asks_head = False
+    asks_head = asks_candidates = False
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

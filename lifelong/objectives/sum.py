@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lifelong.core import registry
 from lifelong.core.errors import ConfigError
-from lifelong.core.types import Batch, History
+from lifelong.core.types import Batch, History, ItemVectors
 from lifelong.objectives.base import Net, Objective
 
 
@@ -43,6 +43,7 @@ class Sum(Objective):
         self.points = _agreed("points", {part: part.points for part in made})
         self.causal = _agreed("causal", {part: part.causal for part in made})
         self.asks_head = any(part.asks_head for part in made)
+        self.asks_candidates = any(part.asks_candidates for part in made)
 
     def loss(self, net: Net, batch: Batch) -> Tensor:
         """The weighted sum of the parts' losses."""
@@ -72,6 +73,20 @@ class Once:
     def __init__(self, net: Net) -> None:
         self.net, self.causal = net, net.causal
         self._read: tuple[History, Tensor] | None = None
+
+    @property
+    def items(self) -> ItemVectors:
+        """As Net.items."""
+        return self.net.items
+
+    @property
+    def head(self) -> Any:
+        """As Net.head."""
+        return self.net.head
+
+    def __getattr__(self, name: str) -> Any:
+        """What an objective asks of this network beyond what every one has."""
+        return getattr(self.net, name)
 
     def states(self, history: History, hidden_BL: Tensor | None = None) -> Tensor:
         """As Net.states; computed anew where events are hidden."""

@@ -12,7 +12,7 @@ from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Classified, Outcome
 from lifelong.data.sequences import Points
 from lifelong.evaluation import outcome_of
-from lifelong.growing import Growth, known_items, make_strategy, mount
+from lifelong.growing import known_items, make_strategy, mount
 from lifelong.inference import Answering
 from lifelong.living import LivingModel
 from lifelong.profiling.features import Features
@@ -77,8 +77,7 @@ def outcome_after(model: LivingModel, task: Task, cases: Cases, seed: int) -> Ou
 
 
 def _grow(model: LivingModel, task: Task, cases: Cases, seed: int) -> tuple[Outcome, int]:
-    owner = 1 + max(member.view.owner for member in model.members.values())
-    growth = Growth(model.design, model.bank, model._parent(task, model.members), owner, task, cases, seed, Compute())
+    growth = model._growth(task, seed, Compute(), Silent(), cases=cases)
     member = growth.run(Silent(), Resume(None))
     answering = Answering(mount(model.design, growth.site.bank, member, cases.known), model.design)
     return outcome_of(answering, cases, cases.test), sum(point.epoch > 0 for point in growth.curve)

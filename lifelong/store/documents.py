@@ -1,20 +1,25 @@
-"""The JSON files of a model folder: versions, each chained to its parent by hash, and the folder's own card."""
+"""The JSON files of a model folder: versions, each chained to its parent by hash, and small sealed notes beside them."""
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
-from lifelong.core.errors import ConfigError, ModelCorrupt, Unsupported, UsageError
+from lifelong.core.errors import ModelCorrupt, Unsupported, UsageError
 from lifelong.core.fingerprint import canonical_json, json_hash
-from lifelong.store.names import check_name
+from lifelong.store.names import check_name, is_name
 
 FORMAT = 1
 """The format that this release writes, and the newest it reads."""
 VERSION_FILE = re.compile(r"[0-9]{8}\.json")
+COLLECTED_FILE = re.compile(r"[0-9]{8}\.collected")
 OBJECT_FILE = re.compile(r"[0-9a-f]{64}")
+REPAIR = "repair"
+"""The op of a version that gives damaged ones up, and the entry of its body that says which; see Losses."""
+_NUMBER = re.compile(r"[1-9][0-9]{0,7}")
 _FIELDS = {"format", "min_reader", "v", "parent", "op", "created", "body"}
 
 
@@ -44,6 +49,43 @@ class Version:
     op: str
     created: int
     body: dict[str, Any]
+    format: int = FORMAT
+    """That of its file, and so of the body and of what it refers to."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a repair gives up: versions that cannot be read, and versions of which an object is damaged.
+
+    `lost` is number -> hash of the version before it (None: that one is lost, too), so that the chain goes on across it.
+    """
+
+    lost: Mapping[int, str | None]
+    broken: frozenset[int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in the body of a repair."""
+        return {"lost": {str(number): above for number, above in self.lost.items()}, "broken": sorted(self.broken)}
+
+
+NO_LOSSES = Losses({}, frozenset())
+
+
+def losses(version: Version) -> Losses:
+    """What a version gives up: nothing, unless it is a repair. Raises ModelCorrupt for a malformed list."""
+    if version.op != REPAIR:
+        return NO_LOSSES
+    given = version.body.get(REPAIR)
+    lost, broken = (given.get("lost"), given.get("broken")) if isinstance(given, dict) else (None, None)
+    if not isinstance(lost, dict) or not isinstance(broken, list):
+        raise ModelCorrupt(f"version {version.number} is a repair and does not say of what")
+    numbers = [*(int(key) if _NUMBER.fullmatch(key) else 0 for key in lost), *broken]
+    hashes = [above for above in lost.values() if above is not None]
+    if not all(_is_count(number) and 0 < number < version.number for number in numbers) or not all(
+        isinstance(above, str) and OBJECT_FILE.fullmatch(above) for above in hashes
+    ):
+        raise ModelCorrupt(f"version {version.number} is a repair of versions that were not there")
+    return Losses({int(key): above for key, above in lost.items()}, frozenset(broken))
 
 
 def references(document: Any) -> Iterator[Reference]:
@@ -51,6 +93,8 @@ def references(document: Any) -> Iterator[Reference]:
     waiting = [document]
     while waiting:
         part = waiting.pop()
+        if part is None or isinstance(part, (str, int, float)):
+            continue
         if isinstance(part, Mapping) and part.keys() == {"sha256", "bytes"}:
             yield Reference(**part)
         elif isinstance(part, Mapping):
@@ -59,8 +103,12 @@ def references(document: Any) -> Iterator[Reference]:
             waiting.extend(reversed(part))
 
 
-def encode(parent: Version | None, op: str, created: int, body: Mapping[str, Any]) -> bytes:
-    """The bytes of the version after `parent`. Raises UsageError for a body that is no plain JSON or has no tasks."""
+def encode(parent: Version | None, op: str, created: int, body: Mapping[str, Any], format: int | None = None) -> bytes:
+    """The bytes of the version after `parent`; `format` is the body's, by default this release's.
+
+    Raises UsageError for a body that is no plain JSON or has no tasks.
+    """
+    format = FORMAT if format is None else format
     tasks = body.get("tasks") if isinstance(body, Mapping) else None
     if not isinstance(tasks, Mapping) or not isinstance(body.get("files", {}), Mapping):
         raise UsageError("a version's body needs a mapping 'tasks'; 'files', where it is there, is one too")
@@ -69,8 +117,8 @@ def encode(parent: Version | None, op: str, created: int, body: Mapping[str, Any
     if not _is_count(created):
         raise UsageError(f"created is {created!r:.40}, it must be whole seconds since 1970")
     document = {
-        "format": FORMAT,
-        "min_reader": FORMAT,
+        "format": format,
+        "min_reader": format,
         "v": 1 if parent is None else parent.number + 1,
         "parent": None if parent is None else {"v": parent.number, "sha256": parent.sha256},
         "op": op,
@@ -91,29 +139,49 @@ def seal(document: Any) -> bytes:
 
 def decode(data: bytes, number: int, where: str) -> Version:
     """The version in a file's bytes. Raises ModelCorrupt naming `where`, or Unsupported."""
-    sha256, document = _unseal(data, where)
+    sha256, document = unseal(data, where)
     _check_fields(document, number, where)
-    try:
-        list(references(document["body"]))
-    except ModelCorrupt as error:
-        raise ModelCorrupt(f"{where}: {error}") from None
     parent = document["parent"]
     above = None if parent is None else parent["sha256"]
-    return Version(number, sha256, above, document["op"], document["created"], document["body"])
+    version = Version(number, sha256, above, document["op"], document["created"], document["body"], document["format"])
+    try:
+        list(references(version.body))
+        losses(version)
+    except ModelCorrupt as error:
+        raise ModelCorrupt(f"{where}: {error}") from None
+    return version
 
 
-def check_link(version: Version, parent: Version, where: str) -> None:
-    """Raises ModelCorrupt, naming the parent's file `where`, unless `parent` is what `version` was built on."""
-    if version.parent_sha256 != parent.sha256:
+def check_link(version: Version, parent: Version, lost: Mapping[int, str | None], where: str) -> None:
+    """Raises ModelCorrupt, naming the parent's file `where`, unless `parent` is what `version` was built on.
+
+    Where versions between them were lost, the repair that gave them up tells the hash.
+    """
+    above = parent.number + 1
+    expected = version.parent_sha256 if above == version.number else lost.get(above)
+    if expected != parent.sha256:
         raise ModelCorrupt(
-            f"{where}: is not what version {version.number} was built on: "
-            f"expected sha256 {version.parent_sha256}, found {parent.sha256}"
+            f"{where}: is not what version {above} was built on: expected sha256 {expected}, found {parent.sha256}"
         )
 
 
-def encode_card(lineage: str) -> bytes:
-    """The bytes of lifelong.json, which makes a folder a model; with a SHA-256 of its other entries."""
-    card = {"format": FORMAT, "lineage": lineage}
+def encode_note(version: Version, **more: int) -> bytes:
+    """A small sealed file that names a version by number and hash."""
+    return seal({"v": version.number, "sha256": version.sha256, **more})
+
+
+def decode_note(data: bytes, where: str) -> dict[str, Any]:
+    """The entries of a note, {v, sha256, …}. Raises ModelCorrupt naming `where`."""
+    _, note = unseal(data, where)
+    if not isinstance(note, dict) or not _is_count(note.get("v")) or not isinstance(note.get("sha256"), str):
+        raise ModelCorrupt(f"{where}: names no version")
+    return note
+
+
+def encode_card(lineage: str, format: int | None = None) -> bytes:
+    """The bytes of lifelong.json, which makes a folder a model; with a SHA-256 of its other entries. It is written once, in
+    the format of that day, and stays as it is when the versions move on to another."""
+    card = {"format": FORMAT if format is None else format, "lineage": lineage}
     return canonical_json({**card, "sha256": json_hash(card)}) + b"\n"
 
 
@@ -126,12 +194,13 @@ def decode_card(data: bytes, where: str) -> str:
     if expected is not None and expected != found:
         raise ModelCorrupt(f"{where}: expected sha256 {expected!a:.70}, found {found}")
     _check_format(card["format"], where)
-    if not isinstance(card.get("lineage"), str) or encode_card(card["lineage"]) != data:
+    if not isinstance(card.get("lineage"), str) or encode_card(card["lineage"], card["format"]) != data:
         raise ModelCorrupt(f"{where}: is not as it was written")
     return card["lineage"]
 
 
-def _unseal(data: bytes, where: str) -> tuple[str, Any]:
+def unseal(data: bytes, where: str) -> tuple[str, Any]:
+    """The hash in a sealed file's first line, and the document below. Raises ModelCorrupt naming `where`."""
     first, _, rest = data.partition(b"\n")
     sha256 = hashlib.sha256(rest).hexdigest()
     if first != sha256.encode():
@@ -144,13 +213,18 @@ def _unseal(data: bytes, where: str) -> tuple[str, Any]:
 
 def _parse(data: bytes, where: str) -> Any:
     try:
-        return json.loads(data, parse_constant=_refuse)
+        return json.loads(data, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         raise ModelCorrupt(f"{where}: is no JSON") from None
 
 
-def _refuse(constant: str) -> None:
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    """Python reads 1e999 as infinity, which JSON cannot say again."""
+    return float(text) if math.isfinite(float(text)) else _refuse(text)
 
 
 def _check_fields(document: Any, number: int, where: str) -> None:
@@ -163,21 +237,13 @@ def _check_fields(document: Any, number: int, where: str) -> None:
     above = parent["v"] if isinstance(parent, dict) and parent.keys() == {"v", "sha256"} else 0
     if document["v"] != number or above != number - 1 or (parent is None) != (number == 1):
         raise ModelCorrupt(f"{where}: is version {document['v']!r:.20} after {above!r:.20}, its name says {number}")
-    if not (_is_count(document["created"]) and isinstance(document["body"], dict) and _is_name(document["op"])):
+    if not (_is_count(document["created"]) and isinstance(document["body"], dict) and is_name(document["op"])):
         raise ModelCorrupt(f"{where}: op, created or body is not as it should be")
 
 
 def _check_format(found: int, where: str) -> None:
     if found > FORMAT:
         raise Unsupported(f"{where}: is of format {found}, this release reads {FORMAT}; install a later one")
-
-
-def _is_name(value: Any) -> bool:
-    try:
-        check_name(value)
-    except ConfigError:
-        return False
-    return True
 
 
 def _is_count(value: Any) -> bool:

@@ -75,6 +75,14 @@ class Files:
         """Whether two names are one file."""
         return os.path.samestat(os.lstat(one), os.lstat(other))
 
+    def look(self, path: Path) -> os.stat_result:
+        """What the system knows of a name, not of what a link leads to."""
+        return os.lstat(path)
+
+    def touch(self, path: Path) -> None:
+        """Make a file as young as one that was written just now: this is how a writer claims it before a gc."""
+        os.utime(path)
+
     def unlink(self, path: Path) -> None:
         """Remove a name."""
         os.unlink(path)

@@ -5,13 +5,16 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from lifelong.core.errors import ModelCorrupt, UsageError
-from lifelong.store.documents import Reference, Version, decode, decode_card
+from lifelong.store.documents import Reference, Version, decode, decode_card, decode_note
 from lifelong.store.files import Files, read_plain, reading_error
 
 CARD = "lifelong.json"
 FOLDERS = ("objects", "versions", "resume", "tmp")
+ALIASES = "aliases"
+"""Made with the first alias."""
 
 
 def object_path(folder: Path, sha256: str) -> Path:
@@ -22,6 +25,11 @@ def object_path(folder: Path, sha256: str) -> Path:
 def version_path(folder: Path, number: int) -> Path:
     """Where a version lies."""
     return folder / "versions" / f"{number:08d}.json"
+
+
+def collected_path(folder: Path, number: int) -> Path:
+    """Where the note lies that a gc leaves of a version whose objects it took."""
+    return folder / "versions" / f"{number:08d}.collected"
 
 
 def listing(files: Files, folder: Path) -> list[str]:
@@ -48,6 +56,15 @@ def read_version(files: Files, folder: Path, number: int) -> Version:
     """A version, checked against its own hash but not its parent's. Raises ModelCorrupt, Unsupported."""
     path = version_path(folder, number)
     return decode(read_plain(files, path), number, str(path))
+
+
+def read_collected(files: Files, folder: Path, number: int) -> dict[str, Any]:
+    """The note of a collected version: {v, sha256, collected (Unix seconds)}. Raises ModelCorrupt."""
+    path = collected_path(folder, number)
+    note = decode_note(read_plain(files, path), str(path))
+    if note["v"] != number or type(note.get("collected")) is not int:
+        raise ModelCorrupt(f"{path}: is a note of version {note['v']}")
+    return note
 
 
 def read_object(files: Files, folder: Path, sha256: str, size: int | None = None) -> bytes:

@@ -17,3 +17,12 @@ def check_name(name: Any) -> str:
     if name in _DEVICES:
         raise ConfigError(f"{name!r} is no name: Windows keeps it for a device; choose another")
     return name
+
+
+def is_name(name: Any) -> bool:
+    """Whether check_name would let it pass."""
+    try:
+        check_name(name)
+    except ConfigError:
+        return False
+    return True

@@ -4,29 +4,20 @@ import hashlib
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from lifelong.core.config import suggest
 from lifelong.core.errors import Conflict, ModelCorrupt, UsageError
 from lifelong.store import folder as layout
-from lifelong.store.documents import (
-    VERSION_FILE,
-    Reference,
-    Version,
-    check_link,
-    decode,
-    encode,
-    encode_card,
-    references,
-)
+from lifelong.store.documents import REPAIR, Reference, Version, decode, encode, encode_card, references
 from lifelong.store.files import Files, remove_partial, write_partial, writing_errors
 from lifelong.store.names import check_name
-from lifelong.store.verify import Problem, VerifyReport, verify_folder
+from lifelong.store.reading import Readable
+from lifelong.store.repair import Damage, survey
+from lifelong.store.verify import Problem, VerifyReport
 
-__all__ = ["Problem", "Reference", "Store", "VerifyReport", "Version"]
+__all__ = ["Damage", "Problem", "Reference", "Store", "VerifyReport", "Version"]
 
 _NO_MODEL = "open the model, or create it again where there is none"
 _NO_OBJECT = "no version refers to it; free space or mend the disk and try again"
@@ -34,16 +25,13 @@ _NO_COMMIT = "nothing was committed, and the versions before stand as they were;
 _UNSURE = "the version is there, but a power cut may take it; look at the log before you try again"
 
 
-class Store:
+class Store(Readable):
     """The folder of one living model; the highest-numbered version is its state.
 
     Any number of processes may read and write it. The link of a version's file is the commit, the fsync after it the
     acknowledgement: what `put` and `commit` have returned survives a crash and, on a local disk, a power cut. Where the
     operating system fails, every method raises LifelongError.
     """
-
-    def __init__(self, path: Path, lineage: str, files: Files) -> None:
-        self.path, self.lineage, self.files = path, lineage, files
 
     @classmethod
     def create(cls, path: str | Path, *, files: Files | None = None) -> "Store":
@@ -56,23 +44,10 @@ class Store:
         layout.refuse_full(path)
         with writing_errors(path, _NO_MODEL):
             layout.make_folders(store.files, path)
-            if not store._link_new(encode_card(store.lineage), path / layout.CARD):
+            if not store.link_new(encode_card(store.lineage), path / layout.CARD):
                 raise UsageError(f"{path}: another process made a model here just now; open it")
             store._sync_root()
         return store
-
-    @classmethod
-    def open(cls, path: str | Path, *, files: Files | None = None) -> "Store":
-        """The model at `path`. Raises UsageError where there is none, Unsupported for a later format, ModelCorrupt."""
-        path, files = Path(path), files or Files()
-        if not path.is_dir():
-            raise UsageError(f"{path}: there is no model{suggest(path.name, layout.models_beside(path))}")
-        if layout.CARD not in layout.listing(files, path):
-            beside = suggest(path.name, layout.models_beside(path))
-            raise UsageError(f"{path}: is no model, {layout.CARD} is missing{beside}")
-        lineage = layout.read_lineage(files, path)
-        layout.check_folders(path)
-        return cls(path, lineage, files)
 
     # -- objects -----------------------------------------------------------------------------------------------------
 
@@ -81,44 +56,12 @@ class Store:
         reference = Reference(hashlib.sha256(data).hexdigest(), len(data))
         target = layout.object_path(self.path, reference.sha256)
         with writing_errors(target, _NO_OBJECT):
-            if not self._holds(reference):
-                self._write_object(data, target)
+            if not self._holds(reference) or not self._claimed(target):
+                self.put_in_place(data, target)
             self.files.fsync_dir(target.parent)  # also where it was there: who wrote it may have died before this
         return reference
 
-    def get(self, reference: Reference) -> bytes:
-        """An object's bytes. Raises ModelCorrupt, with expected and found, where size or hash differ."""
-        return layout.read_object(self.files, self.path, reference.sha256, reference.bytes)
-
     # -- versions ----------------------------------------------------------------------------------------------------
-
-    def numbers(self) -> list[int]:
-        """The numbers of the versions, ascending."""
-        names = layout.listing(self.files, self.path / "versions")
-        return [int(name[:8]) for name in names if VERSION_FILE.fullmatch(name)]
-
-    def newest(self) -> Version:
-        """The model's state. Raises UsageError for none, ModelCorrupt for a damaged one: it is never passed over."""
-        numbers = self.numbers()
-        if not numbers:
-            raise UsageError(f"{self.path}: holds no version yet")
-        return self._chained(numbers[-1])
-
-    def version(self, number: int) -> Version:
-        """A version, its parent checked against the hash it names. Raises UsageError where there is no such number."""
-        numbers = self.numbers()
-        if number not in numbers:
-            there = f"there is {numbers[0]} to {numbers[-1]}" if numbers else "there is none yet"
-            raise UsageError(f"{self.path}: there is no version {number}; {there}")
-        return self._chained(number)
-
-    def log(self) -> list[Version]:
-        """Every version, oldest first. Raises ModelCorrupt where the chain of hashes is broken anywhere."""
-        last = max(self.numbers(), default=0)
-        versions = [layout.read_version(self.files, self.path, number) for number in range(1, last + 1)]
-        for parent, version in pairwise(versions):
-            check_link(version, parent, str(layout.version_path(self.path, parent.number)))
-        return versions
 
     def commit(self, body: Mapping[str, Any], op: str, parent: Version | None, created: int) -> Version:
         """Make `body` the model's state, as the version after `parent` (None: the first); `created` in Unix seconds.
@@ -127,34 +70,67 @@ class Store:
         Conflict where `parent` is not, or at the last moment no longer is, the newest; UsageError for a body that is no
         plain JSON or has no tasks; ConfigError for a bad name.
         """
-        number = 1 if parent is None else parent.number + 1
-        target = layout.version_path(self.path, number)
-        data = encode(parent, op, created, body)
-        version = decode(data, number, str(target))
+        version, data = self._encoded(body, op, parent, created)
         self._check_newest(parent)
         self._check_objects(version, parent)
-        with writing_errors(target, _NO_COMMIT):
-            self.files.fsync_dir(self.path / "objects")
-            self.files.fsync_dir(target.parent)  # or a power cut could take the parent and leave its child
-            if not self._link_new(data, target):
-                raise Conflict(f"{self.path}: another process committed version {number} first; read it and try again")
-        with writing_errors(target, _UNSURE):
-            self.files.fsync_dir(target.parent)
-            if parent is None:
-                self._sync_root()
-        return version
+        return self._append(version, data)
 
     def rollback(self, to: int, created: int) -> Version:
         """A version with the body of version `to`: history only grows. Raises UsageError where `to` is the newest."""
-        self.version(to)
-        versions = self.log()
-        if to == versions[-1].number:
+        source, newest = self.version(to), self.log()[-1]
+        if to == newest.number:
             raise UsageError(f"{self.path}: version {to} is the newest already")
-        return self.commit(versions[to - 1].body, "rollback", versions[-1], created)
+        body = {key: value for key, value in source.body.items() if key != REPAIR}
+        version, data = self._encoded(body, "rollback", newest, created, source.format)
+        self._check_objects(version, newest)
+        return self._append(version, data)
 
-    def verify(self) -> VerifyReport:
-        """Read every file again and compare it with its name, its hash and the chain; see `verify_folder`."""
-        return verify_folder(self.files, self.path)
+    def repair(self, to: int | None, created: int) -> tuple[Version | None, Damage]:
+        """Where something is damaged, a version with the content of `to`, or of the newest one that is whole.
+
+        It says which versions are given up, so that log, verify and gc go on. None where nothing is damaged. Raises
+        UsageError where `to` is not whole, or where the newest version is and `to` is another: that is a rollback.
+        """
+        damage = survey(self.files, self.path, self.collected())
+        source = damage.choose(to, self.path)
+        if not damage:
+            return None, damage
+        body = {**source.body, REPAIR: {"from": source.number, **damage.losses().as_dict()}}
+        version, data = self._encoded(body, REPAIR, damage.newest, created, source.format)
+        self._check_objects(version, None)
+        return self._append(version, data), damage
+
+    def _encoded(
+        self,
+        body: Mapping[str, Any],
+        op: str,
+        parent: Version | None,
+        created: int,
+        format: int | None = None,
+    ) -> tuple[Version, bytes]:
+        number = 1 if parent is None else parent.number + 1
+        data = encode(parent, op, created, body, format)
+        return decode(data, number, str(layout.version_path(self.path, number))), data
+
+    def _append(self, version: Version, data: bytes) -> Version:
+        number, target = version.number, layout.version_path(self.path, version.number)
+        with writing_errors(target, _NO_COMMIT):
+            self.files.fsync_dir(self.path / "objects")
+            self.files.fsync_dir(target.parent)  # or a power cut could take the parent and leave its child
+            if not self.link_new(data, target):
+                raise Conflict(f"{self.path}: another process committed version {number} first; read it and try again")
+        with writing_errors(target, _UNSURE):
+            self.files.fsync_dir(target.parent)
+            if number == 1:
+                self._sync_root()
+        return version
+
+    def claim(self, version: Version) -> None:
+        """Make every object of a version young, so that a gc leaves it. Raises ModelCorrupt where one is gone."""
+        for reference in set(references(version.body)):
+            with writing_errors(self.path / "objects", "try again"):
+                self._claimed(layout.object_path(self.path, reference.sha256))
+            layout.check_size(self.files, self.path, reference)
 
     # -- working together --------------------------------------------------------------------------------------------
 
@@ -180,6 +156,7 @@ class Store:
         folder = self.path / "resume" / check_name(job)
         with writing_errors(folder, "start the job again"):
             layout.make_folder(self.files, folder)
+            self.files.touch(folder)  # a gc leaves the state of jobs that are at work
         return folder
 
     def clear_resume(self, job: str) -> None:
@@ -204,7 +181,8 @@ class Store:
             return False
         return True
 
-    def _write_object(self, data: bytes, target: Path) -> None:
+    def put_in_place(self, data: bytes, target: Path) -> None:
+        """Write a file whole, in place of one that may be there. Raises OSError; its folder is not synced."""
         partial = write_partial(self.files, self._tmp(), data)
         try:
             self.files.rename(partial, target)
@@ -212,7 +190,7 @@ class Store:
             remove_partial(self.files, partial)
             raise
 
-    def _link_new(self, data: bytes, target: Path) -> bool:
+    def link_new(self, data: bytes, target: Path) -> bool:
         """Create `target` whole, at once, and only if it is absent; whether that was so."""
         partial = write_partial(self.files, self._tmp(), data)
         try:
@@ -227,12 +205,13 @@ class Store:
         self.files.fsync_dir(self.path)
         layout.sync_parent(self.files, self.path)
 
-    def _chained(self, number: int) -> Version:
-        version = layout.read_version(self.files, self.path, number)
-        if number > 1:
-            parent = layout.read_version(self.files, self.path, number - 1)
-            check_link(version, parent, str(layout.version_path(self.path, number - 1)))
-        return version
+    def _claimed(self, target: Path) -> bool:
+        """Whether a file that was there is as good as written just now: a gc leaves what is young, or became so."""
+        try:
+            self.files.touch(target)
+        except (FileNotFoundError, PermissionError):
+            return False  # a gc took it at this moment, or it is another user's: then it is written again
+        return True
 
     def _check_newest(self, parent: Version | None) -> None:
         number = max(self.numbers(), default=0)
@@ -248,4 +227,12 @@ class Store:
             if reference in known:
                 layout.check_size(self.files, self.path, reference)
             else:
-                self.get(reference)
+                self._claim(reference)
+
+    def _claim(self, reference: Reference) -> None:
+        """Hash an object that a version is to refer to, and see that no gc takes it: it may have been garbage till now."""
+        target = layout.object_path(self.path, reference.sha256)
+        data = self.get(reference)
+        with writing_errors(target, _NO_COMMIT):
+            if not self._claimed(target):
+                self.put_in_place(data, target)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.core import registry
-from lifelong.core.types import OUTCOMES, Seen, moved
+from lifelong.core.types import OUTCOMES, Negatives, Seen, moved
 from lifelong.heads.base import Head
 from lifelong.metrics.parse import parse
 
@@ -71,6 +71,31 @@ def check_learns(make: Make) -> None:
         losses.append(float(loss.detach()))
     assert all(p.grad is not None for p in head.parameters()), "a parameter gets no gradient"
     assert losses[-1] < 0.7 * losses[0], f"the loss does not fall: {losses[0]:.3f} to {losses[-1]:.3f}"
+
+
+def check_sampled(make: Make) -> None:
+    """A loss over drawn candidates estimates the one over the whole catalogue: drawn so often as they are expected, every
+    entry the same number of times or some more often than others, they give that very loss. For heads of items.
+
+    So a candidate that is the right answer must not count, one that stands twice must count half each time (logQ, subtracted),
+    and what a point may not be asked for, because its user had it, must not count either.
+    """
+    head, users_ND, targets_N, items = example(make)
+    if head.answers != "items":
+        return
+    seen, times_C = _seen(head, 32), 1 + torch.arange(len(CATALOGUE)) % 3
+    losses = []
+    for index_K, expected_K in (
+        (torch.arange(len(CATALOGUE)), torch.ones(len(CATALOGUE))),
+        (torch.arange(len(CATALOGUE)).repeat_interleave(times_C), times_C.repeat_interleave(times_C)),
+    ):
+        torch.manual_seed(1)  # of what a loss may draw
+        sampled = Negatives(index_K, expected_K.float().log())
+        losses.append(float(head.loss(users_ND, targets_N, items, sampled, seen).detach()))
+    torch.manual_seed(1)
+    full = float(head.loss(users_ND, targets_N, items, None, seen).detach())
+    off = max(abs(loss - full) for loss in losses)
+    assert off < 1e-4, f"all candidates give a loss of {losses}, the whole catalogue one of {full:.4f}"
 
 
 def check_outcome(make: Make) -> None:
@@ -152,7 +177,15 @@ def _seen(head: Head, users: int) -> Seen | None:
     return Seen(rows_BS, times_BS, torch.arange(users), torch.full((users,), 3))
 
 
-HEAD_CHECKS = (check_scores, check_learns, check_outcome, check_probabilities, check_kept, check_declarations)
+HEAD_CHECKS = (
+    check_scores,
+    check_learns,
+    check_sampled,
+    check_outcome,
+    check_probabilities,
+    check_kept,
+    check_declarations,
+)
 
 
 def check_head(make: Make) -> None:

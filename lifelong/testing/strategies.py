@@ -42,7 +42,7 @@ class World:
     def site(self, parent: View | None, new_rows: int = 0) -> Site:
         """A place to grow for the next task."""
         rows = len(self.bank.owners[ITEM_TABLE]) + new_rows
-        slots = {n: s.width for n, s in TaskNet(self.design, 1, None).slots().items()}
+        slots = {n: s.opening for n, s in TaskNet(self.design, 1, None).slots().items()}
         owner = len(self.views) + 1
         initial = lambda rows: initial_values(self.design, rows, owner)  # noqa: E731
         past = [Remembered(self, view) for view in self.views]

@@ -21,6 +21,14 @@ class Ramp(nn.Module):
         return states_BLD + torch.linspace(-1.0, 1.0, states_BLD.shape[-1], device=states_BLD.device)
 
 
+class Stretch(nn.Module):
+    """A part that scales every channel by another number: what is only added behind a key, the softmax takes out again."""
+
+    def forward(self, states_BLD: Tensor) -> Tensor:
+        """(B, L, D) to (B, L, D)."""
+        return states_BLD * torch.linspace(0.5, 1.5, states_BLD.shape[-1], device=states_BLD.device)
+
+
 def seasoned(make: Make, width: int = WIDTH, length: int = LENGTH) -> Encoder:
     """A small encoder in eval mode whose norms and biases have moved: at their start of 1 and 0 they would hide leaks."""
     torch.manual_seed(0)
@@ -53,6 +61,11 @@ def fill(module: nn.Module, part: Callable[[], nn.Module]) -> nn.Module:
         if isinstance(slot, Slot):
             slot.part = part()
     return module
+
+
+def slots_of(module: nn.Module) -> dict[str, Slot]:
+    """Slot name -> slot."""
+    return {name: slot for name, slot in module.named_modules() if isinstance(slot, Slot)}
 
 
 def states_of(encoder: nn.Module, *window: Tensor) -> Tensor:

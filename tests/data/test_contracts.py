@@ -2,6 +2,7 @@
 
 import itertools
 
+import downloads
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -49,6 +50,7 @@ MADE = {
     ],
     "tenrec": lambda folder: releases.tenrec(folder / "tenrec"),
     "ttl": lambda folder: releases.ttl(folder / "ttl"),
+    **{name: lambda folder, name=name: getattr(downloads, name)(folder / name) for name in downloads.SETS},
 }
 """Data set -> the options of the sources that are tested."""
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lifelong.core import registry
-from lifelong.core.slot import Slot
+from lifelong.core.slot import Map, Slot
 from lifelong.encoders.base import Encoder, zero_pads
 from lifelong.encoders.layers.cloze import Cloze
 from lifelong.testing import encoders as contract
@@ -125,6 +125,27 @@ class Closed(Mean):
         return zero_pads(self.linear(self.mixed(vectors_BLD, valid_BL)), valid_BL)
 
 
+class Boastful(Mean):
+    """Has a slot that is narrower than it says."""
+
+    def __init__(self, config, length):
+        super().__init__(config, length)
+        self.slot = Slot(self.width + 1)
+
+
+class Misfed(Mean):
+    """Hands a map's slot something else than what the map is given."""
+
+    def __init__(self, config, length):
+        super().__init__(config, length)
+        self.linear = Map(self.width, self.width)
+
+    def forward(self, vectors_BLD, valid_BL):
+        mixed_BLD = self.mixed(vectors_BLD, valid_BL)
+        moved_BLD = self.linear.slot(F.linear(mixed_BLD, self.linear.weight, self.linear.bias), vectors_BLD)
+        return zero_pads(self.slot(moved_BLD), valid_BL)
+
+
 class Idle(Mean):
     """Has a parameter that nothing uses."""
 
@@ -223,6 +244,8 @@ class OneSided(Whole):
         (Crowd, contract.check_neighbours),
         (Row, contract.check_place_in_batch),
         (Closed, contract.check_slots),
+        (Boastful, contract.check_openings),
+        (Misfed, contract.check_openings),
         (Idle, contract.check_gradients),
         (Double, contract.check_shapes),
         (Flattened, contract.check_functional_call),

@@ -39,6 +39,18 @@ def test_it_may_be_left_out_and_scratch_never_has_it(living):
     assert living.members["label_1"].own["head.output.weight"].std() < 0.04
 
 
+def test_a_head_of_other_items_begins_with_the_discriminant(living):
+    """Better before its first step than popularity is, from training events alone."""
+    living.add_task(worlds.cross(1, fit=SLOW, strategy="probe"))
+    living.add_task(worlds.cross(2, fit=SLOW, strategy="probe", head={"name": "next_item", "solved": False}))
+    solved, drawn = (living.members[f"cross_{n}"] for n in (1, 2))
+    assert drawn.own["head.output.weight"].std() < 0.03
+    assert solved.own["head.output.weight"].norm(dim=1).min() > 0
+    assert solved.record["curve"][0]["valid"] > drawn.record["curve"][0]["valid"]
+    counts = living.cases("cross_1").counts_C
+    assert np.corrcoef(solved.own["head.bias"].numpy(), np.log(counts + 0.5))[0, 1] > 0.9
+
+
 def test_it_is_the_same_again_and_samples_are_of_training_users_alone(living, monkeypatch):
     living.add_task(worlds.label(0, fit=SLOW, strategy="probe"))
     net, cases = living.answering("label_0").net, living.cases("label_0")
@@ -50,7 +62,7 @@ def test_it_is_the_same_again_and_samples_are_of_training_users_alone(living, mo
     monkeypatch.setattr(starting, "MOST_USERS", 50)
     found = []
     for _ in range(2):
-        assert start_head(net, cases, 0, seed=3)
+        assert start_head(net, cases, None, 0, seed=3)
         found.append(net.head.output.weight.clone())
     assert torch.equal(*found)
     assert len(looked_at[0]) == 50

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lifelong.core import registry
+from lifelong.core.types import Negatives
 from lifelong.heads.classification import Classification
 from lifelong.heads.multi_label import MultiLabel
 from lifelong.heads.next_item import NextItem
@@ -74,12 +75,69 @@ class Disordered(Ordinal):
         return 2 * super().probabilities(scores_NC) - 0.1
 
 
-@pytest.mark.parametrize("loss", ["bpr", "lambdafm"])
+@pytest.mark.parametrize(
+    "options",
+    [{"loss": "bce"}, {"loss": "bce", "drawn": 3}, {"loss": "bpr"}, {"loss": "lambdafm"}, {"unit": True}],
+    ids=str,
+)
 @pytest.mark.parametrize("repeats", [True, False])
 @pytest.mark.parametrize("check", contract.HEAD_CHECKS, ids=lambda c: c.__name__)
-def test_contract_of_the_pairwise_losses(check, repeats, loss):
-    config = NextItem.Config(loss=loss, repeats=repeats)
+def test_contract_of_the_other_losses(check, repeats, options):
+    config = NextItem.Config(**options, repeats=repeats)
     check(lambda width, catalogue, rows_C: NextItem(config, width, catalogue, rows_C))
+
+
+class WrongSign(NextItem):
+    """Adds the log of how often a candidate is expected."""
+
+    def loss(self, users_ND, targets_N, items, negatives, seen=None):
+        if negatives is not None:
+            negatives = Negatives(negatives.index_K, -negatives.log_expected_K)
+        return super().loss(users_ND, targets_N, items, negatives, seen)
+
+
+class Uncorrected(NextItem):
+    """Takes every candidate as expected once."""
+
+    def loss(self, users_ND, targets_N, items, negatives, seen=None):
+        if negatives is not None:
+            negatives = Negatives(negatives.index_K, torch.zeros_like(negatives.log_expected_K))
+        return super().loss(users_ND, targets_N, items, negatives, seen)
+
+
+class WithHistory(NextItem):
+    """Ranks against what the user had."""
+
+    barring = True
+
+    def loss(self, users_ND, targets_N, items, negatives, seen=None):
+        if negatives is None:
+            return super().loss(users_ND, targets_N, items, negatives, seen)
+        right_N1 = (users_ND * self.vectors(targets_N, items)).sum(1, keepdim=True) + self.bias[targets_N, None]
+        wrong_NK = users_ND @ self.vectors(negatives.index_K, items).T + self.bias[negatives.index_K]
+        wrong_NK = wrong_NK - negatives.log_expected_K
+        if self.barring:
+            wrong_NK = wrong_NK.masked_fill(negatives.index_K == targets_N[:, None], -torch.inf)
+        scores_NK1 = torch.cat([right_N1, wrong_NK], dim=1)
+        return torch.nn.functional.cross_entropy(scores_NK1, torch.zeros_like(targets_N))
+
+
+class TargetAmongCandidates(WithHistory):
+    """The same, and the right answer is among its candidates."""
+
+    barring = False
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+@pytest.mark.parametrize("broken", [WrongSign, Uncorrected, TargetAmongCandidates, WithHistory])
+def test_a_broken_sampled_softmax_is_caught(broken, repeats):
+    config = NextItem.Config(repeats=repeats)
+    make = lambda width, catalogue, rows_C: broken(config, width, catalogue, rows_C)  # noqa: E731
+    if broken is WithHistory and repeats:
+        contract.check_sampled(make)  # by hand and without a history it is right
+        return
+    with pytest.raises(AssertionError, match="all candidates give"):
+        contract.check_sampled(make)
 
 
 @pytest.mark.parametrize(

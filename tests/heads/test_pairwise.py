@@ -93,7 +93,7 @@ def test_a_repeated_candidate_is_barred_every_time(monkeypatch):
     assert (index != targets).all()
 
 
-@pytest.mark.parametrize("loss", ["bpr", "lambdafm"])
+@pytest.mark.parametrize("loss", ["bce", "bpr", "lambdafm"])
 def test_training_by_pairs_ranks_the_right_items_first(loss):
     users, targets = torch.eye(6), torch.arange(6)
     head = NextItem(NextItem.Config(loss=loss), 6, [str(i) for i in range(40)], None)
@@ -106,7 +106,7 @@ def test_training_by_pairs_ranks_the_right_items_first(loss):
     assert (ranks == 1).all()
 
 
-@pytest.mark.parametrize("loss", ["bpr", "lambdafm"])
+@pytest.mark.parametrize("loss", ["bce", "bpr", "lambdafm"])
 def test_the_same_seed_draws_the_same(loss):
     users, targets = torch.randn(5, 4), torch.arange(5)
     head = NextItem(NextItem.Config(loss=loss), 4, [str(i) for i in range(9)], None)

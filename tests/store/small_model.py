@@ -66,12 +66,12 @@ def complaints(path: Path, possible: Sequence[Version]) -> list[str]:
 class InPlace(Store):
     """Fault: objects and versions are written where they will stay."""
 
-    def _write_object(self, data, target):
+    def put_in_place(self, data, target):
         descriptor = self.files.create(target)
         self.files.write(descriptor, data)
         self.files.fsync(descriptor)
         self.files.close(descriptor)
 
-    def _link_new(self, data, target):
-        self._write_object(data, target)
+    def link_new(self, data, target):
+        self.put_in_place(data, target)
         return True

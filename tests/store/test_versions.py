@@ -6,8 +6,7 @@ import pytest
 from small_model import CREATED, first_model, overwrite, roll_back
 
 from lifelong.core.errors import ModelCorrupt, Unsupported
-from lifelong.store import documents, folder, verify
-from lifelong.store import store as store_module
+from lifelong.store import documents, folder, reading, verify
 from lifelong.store.documents import seal
 from lifelong.store.store import Store
 
@@ -46,7 +45,7 @@ def test_a_replaced_middle_version_breaks_the_chain(model):
 
 def test_an_unchecked_chain_would_be_found(model, monkeypatch):
     replace_version(model, 2, created=5)
-    for module in (documents, store_module, verify):
+    for module in (documents, reading, verify):
         monkeypatch.setattr(module, "check_link", lambda *_: None)
     assert model.verify().problems == []
     assert len(model.log()) == 3

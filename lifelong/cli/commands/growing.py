@@ -49,17 +49,17 @@ def pretrain(options: argparse.Namespace, console: Console) -> int:
     from lifelong.living import LivingModel, plan_first
     from lifelong.task import Task
 
-    compute = _compute(options)
+    compute = compute_of(options)
     with together(compute) as group:
         task = Task.read(options.task, options.settings)
         if options.dry_run:
             plan = plan_first(task, seed=options.seed, compute=compute, progress=console.progress)
-            return _show_estimate(console, plan) if group.leads else 0
+            return show_estimate(console, plan) if group.leads else 0
         model = LivingModel.pretrain(
             options.model, task, seed=options.seed, compute=compute, progress=console.progress, group=group
         )
         assert model.last_addition is not None
-        return _show_addition(console, model.last_addition, options.model) if group.leads else 0
+        return show_addition(console, model.last_addition, options.model) if group.leads else 0
 
 
 def add_task(options: argparse.Namespace, console: Console) -> int:
@@ -67,13 +67,13 @@ def add_task(options: argparse.Namespace, console: Console) -> int:
     from lifelong.living import LivingModel
     from lifelong.task import Task
 
-    compute = _compute(options)
+    compute = compute_of(options)
     with together(compute) as group:
         task = _with_strategy(Task.read(options.task, options.settings), options.strategy)
         model = LivingModel.open(options.model)
         if options.dry_run:
             plan = model.plan(task, seed=options.seed, compute=compute, progress=console.progress)
-            return _show_estimate(console, plan) if group.leads else 0
+            return show_estimate(console, plan) if group.leads else 0
         added = model.add_task(
             task,
             seed=options.seed,
@@ -82,10 +82,11 @@ def add_task(options: argparse.Namespace, console: Console) -> int:
             progress=console.progress,
             group=group,
         )
-        return _show_addition(console, added, options.model) if group.leads else 0
+        return show_addition(console, added, options.model) if group.leads else 0
 
 
-def _compute(options: argparse.Namespace) -> "Compute":
+def compute_of(options: argparse.Namespace) -> "Compute":
+    """What the options of COMPUTE describe."""
     from lifelong.core.compute import Compute
 
     return Compute(
@@ -108,7 +109,8 @@ ANSWERS = {
 }
 
 
-def _show_estimate(console: Console, plan: "Estimate") -> int:
+def show_estimate(console: Console, plan: "Estimate") -> int:
+    """What a task would take."""
     left_out = ", ".join(f"{count(n)} {reason}" for reason, n in plan.left_out.items() if n)
     new_rows = f", {count(plan.new_item_rows)} items get rows of their own" if plan.new_item_rows else ""
     rows = {
@@ -124,7 +126,8 @@ def _show_estimate(console: Console, plan: "Estimate") -> int:
     return console.show(plan.as_dict(), pairs(rows), "Nothing was trained and nothing was written.")
 
 
-def _show_addition(console: Console, added: "Addition", model: str) -> int:
+def show_addition(console: Console, added: "Addition", model: str) -> int:
+    """What learning a task did."""
     rows = {
         "task": f"{added.task}, identity {added.identity}",
         "version": f"{added.version} of {model}",

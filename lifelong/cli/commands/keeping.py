@@ -9,7 +9,7 @@ from lifelong.cli.parser import Command, argument
 from lifelong.reports.format import count
 
 if TYPE_CHECKING:
-    from lifelong.store.store import Version
+    from lifelong.store.store import Store, Version
     from lifelong.verification import Check
 
 TITLE = "keep it"
@@ -20,9 +20,27 @@ def log(options: argparse.Namespace, console: Console) -> int:
     """Every version, oldest first."""
     from lifelong.store.store import Store
 
-    entries = [_entry(version) for version in Store.open(options.model).log()]
-    lines = [(str(e["version"]), e["created"], e["op"], ", ".join(e["tasks"]), e["sha256"][:12]) for e in entries]
-    return console.show(entries, columns(("version", "made", "by", "tasks", "hash"), lines, ("version",)))
+    store = Store.open(options.model)
+    versions = store.log()
+    entries = [
+        _entry(version) | {"state": state} for version, state in zip(versions, _states(store, versions), strict=True)
+    ]
+    heads = ("version", "made", "by", "tasks", "hash", "state")
+    lines = [
+        (str(e["version"]), e["created"], e["op"], ", ".join(e["tasks"]), e["sha256"][:12], e["state"]) for e in entries
+    ]
+    return console.show(entries, columns(heads, lines, ("version",)))
+
+
+def _states(store: "Store", versions: "list[Version]") -> list[str]:
+    """What else there is to say of each version: served, collected by a gc, given up by a repair."""
+    from lifelong.store.documents import losses
+    from lifelong.store.leases import pins
+
+    broken = {number for version in versions for number in losses(version).broken}
+    said = dict.fromkeys(store.collected(), "collected") | dict.fromkeys(broken, "damaged")
+    said |= {number: f"pinned: {name}" for name, number in pins(store).items()}
+    return [said.get(version.number, "") for version in versions]
 
 
 def _entry(version: "Version") -> dict[str, Any]:

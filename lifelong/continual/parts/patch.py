@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from lifelong.continual.parts.base import Part
+from lifelong.continual.parts.base import Bottleneck
 
 
-class Patch(Part):
+class Patch(Bottleneck):
     """x + up(gelu(down(z))) (PeterRec, Yuan et al., SIGIR 2020, section 3.3), with z = x, the sublayer's output, where serial,
     and z = the sublayer's input where parallel.
 
@@ -20,34 +19,21 @@ class Patch(Part):
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Part.Config):
+    class Config(Bottleneck.Config):
         """Options of the part."""
 
-        share: int = 4
-        """The bottleneck is width / share, at least 1."""
         form: Literal["serial", "parallel"] = "serial"
         """serial: corrects what the sublayer gives; parallel: looks at what the sublayer is given."""
-
-        def __post_init__(self) -> None:
-            if self.share < 1:
-                raise ValueError(f"share is {self.share}; the bottleneck is width / share, so it must be at least 1")
 
     def __init__(self, config: Any, width: int) -> None:
         super().__init__(config, width)
         self.options: Patch.Config = config
-        self.down = nn.Linear(width, max(1, width // config.share))
-        self.up = nn.Linear(max(1, width // config.share), width)
-        nn.init.normal_(self.down.weight, std=0.02)
-        nn.init.zeros_(self.down.bias)
-        nn.init.zeros_(self.up.weight)
-        nn.init.zeros_(self.up.bias)
 
     @property
     def reads_source(self) -> bool:
         """True where parallel."""
         return self.options.form == "parallel"
 
-    def forward(self, states_BLD: Tensor, source_BLD: Tensor | None = None) -> Tensor:
+    def forward(self, states_BLD: Tensor, source_BLS: Tensor | None = None) -> Tensor:
         """The states and the bottleneck's correction."""
-        seen_BLD = states_BLD if source_BLD is None else source_BLD
-        return states_BLD + self.up(F.gelu(self.down(seen_BLD)))
+        return states_BLD + self.correction(states_BLD if source_BLS is None else source_BLS)

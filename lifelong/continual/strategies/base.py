@@ -1,9 +1,11 @@
 """How a model takes a task in: a short generator that opens a view, yields phases, and does its bookkeeping between them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from torch import Tensor
 
 from lifelong.continual.phase import Phase
 from lifelong.continual.site import Site
@@ -27,6 +29,9 @@ class Strategy(ABC):
     from_parent: ClassVar[bool] = True
     """Whether the task starts from what its parent knows; then its head is solved before the first step."""
 
+    trains_items: ClassVar[bool] = False
+    """Whether a child trains what encodes items by their content, too; else it reads the vectors that its parent has."""
+
     def __init__(self, config: Any) -> None:
         self.config = config
 
@@ -36,3 +41,8 @@ class Strategy(ABC):
 
         What needs to be refused (CapacityError) is refused before the first phase.
         """
+
+    def opens_of_items(self, site: Site, parameters: Mapping[str, Tensor]) -> Collection[str]:
+        """Which parameters of what encodes items a child trains, beside what sits in its slots; given and told by their names
+        in the network (items.…). Those that the encoder lets train, unless a strategy knows better."""
+        return [name for name, parameter in parameters.items() if parameter.requires_grad]

@@ -11,6 +11,7 @@ class Finetune(Strategy):
     """The upper anchor of the papers (FineAll in Conure's table 2): every task a whole network of its own."""
 
     isolates: ClassVar[bool] = True
+    trains_items: ClassVar[bool] = True
 
     def grow(self, site: Site, task: str) -> Growth:
         """One phase."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from lifelong.continual.bank import private_values
+from lifelong.continual.blocks import block_of, blocks_of, last_of_each_block
 from lifelong.continual.parts.patch import Patch
 from lifelong.continual.phase import Phase
 from lifelong.continual.site import Site
@@ -53,11 +54,12 @@ class PeterRec(Strategy):
     def grow(self, site: Site, task: str) -> Growth:
         """One phase; the bank is only read."""
         view = site.read_only()
-        blocks = list(dict.fromkeys(block_of(slot) for slot in site.slots))
+        widths = site.sublayers()
+        blocks = blocks_of(widths)
         below = set(blocks[: -self.options.top] if self.options.top else [])
-        slots = [slot for slot in site.slots if block_of(slot) not in below]
+        slots = [slot for slot in widths if block_of(slot) not in below]
         places = slots if self.options.patches == 2 else last_of_each_block(slots)
-        view.parts = {slot: Patch(self.options.patch(), site.slots[slot]) for slot in places}
+        view.parts = {slot: Patch(self.options.patch(), widths[slot]) for slot in places}
         view.private = site.private_copies(self._norms(site, set(blocks), below))
         yield Phase(view=view, label="train")
         return view
@@ -69,21 +71,3 @@ class PeterRec(Strategy):
         second = last_of_each_block([home for home in homes if block_of(home) in blocks])
         chosen = {"none": [], "second": second, "all": homes}[self.options.norms]
         return [name for name in site.names if name.rpartition(".")[0] in chosen]
-
-
-def block_of(module: str) -> str:
-    """The module that holds this one.
-
-    >>> block_of("encoder.blocks.0.slot2")
-    'encoder.blocks.0'
-    """
-    return module.rpartition(".")[0]
-
-
-def last_of_each_block(modules: list[str]) -> list[str]:
-    """Of modules in the order of their definition, the last one in each block.
-
-    >>> last_of_each_block(["blocks.0.slot1", "blocks.0.slot2", "blocks.1.slot1", "blocks.1.slot2"])
-    ['blocks.0.slot2', 'blocks.1.slot2']
-    """
-    return list({block_of(module): module for module in modules}.values())

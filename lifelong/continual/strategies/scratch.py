@@ -11,6 +11,7 @@ class Scratch(Strategy):
     """What a task reaches without the living model (SinMo in Conure's table 2); forward gain is measured against it."""
 
     isolates: ClassVar[bool] = True
+    trains_items: ClassVar[bool] = True
     from_parent: ClassVar[bool] = False
 
     def grow(self, site: Site, task: str) -> Growth:

@@ -54,7 +54,7 @@ class Teracon(Strategy):
         past = site.shared_past("TERACON asks them what they answer")
         masked = [earlier for earlier in past if takes_masks(earlier)]
         before: list[Mapping[str, Mask]] = [masks_of(earlier) for earlier in masked]
-        *grown, own = grow_masks(before, site.slots, self.options.largest)
+        *grown, own = grow_masks(before, site.sublayers(), self.options.largest)
         for earlier, masks in zip(masked, grown, strict=True):
             earlier.sit(masks)
         view.parts = dict(own)

@@ -4,7 +4,8 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,21 +19,36 @@ from lifelong.core.errors import DataError
 BLOCK_BYTES = 16 << 20
 """Bytes of text read at a time; also the most that one row may have."""
 BLOCK_ROWS = 1 << 18
+MAX_COLUMNS = 10_000
 FREE_BYTES, MAX_RATIO = 64 << 20, 200
-"""A compressed file may grow to so many bytes, or else to so many times its size."""
+"""A compressed file may grow to so many bytes, or else to so many times what was read of it. Events that differ from each
+other grow 3 to 30 times; a file made to fill the memory grows a thousand times and more."""
+SHORT_LINES = 1 << 20
+"""So many lines that are empty or almost, one after the other, are refused: each costs a hundred times its size in memory."""
 BLANK = "blank line"
 MARK = "\x1a"
 """ASCII's SUB, in the place of a byte that is not UTF-8."""
 codecs.register_error("lifelong.mark", lambda error: (MARK, error.start + 1))  # type: ignore[attr-defined]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Bad:
-    """A row that is no row: its number in the file (1-based), the reason, and what is there."""
+    """A row that is no row: its number in the file (1-based), the reason, and what is there.
+
+    It may stand for all rows of a block that are bad for this reason: how many, and the last of them. A file of a hundred
+    million empty lines must not become as many objects.
+    """
 
     row: int
     reason: str
     shown: str = ""
+    rows: int = 1
+    last: int = 0
+
+    @property
+    def end(self) -> int:
+        """The number of the last row that it stands for."""
+        return max(self.row, self.last)
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,21 @@ class Opened:
     delimiter: str | None = None
 
 
+def alike(rows_n: np.ndarray, reason: str, shown: str = "") -> tuple[Bad, ...]:
+    """One Bad for all rows that are bad for one reason, `shown` what is in the first; none where there are none."""
+    if not len(rows_n):
+        return ()
+    return (Bad(int(rows_n[0]), reason, shown, len(rows_n), int(rows_n[-1])),)
+
+
+def counted(bad: Iterable[Bad]) -> Counter[str]:
+    """Reason -> rows."""
+    found: Counter[str] = Counter()
+    for one in bad:
+        found[one.reason] += one.rows
+    return found
+
+
 class Stream(io.RawIOBase):
     """The bytes of a text file, decompressed; with `marked`, a MARK for each that is not UTF-8.
 
@@ -64,10 +95,9 @@ class Stream(io.RawIOBase):
     def __init__(self, path: Path, marked: bool = False) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("lifelong.mark") if marked else None
         self._path, self._bytes, self._lines, self._last = path, 0, 0, b""
-        size = path.stat().st_size
-        self._limit = max(FREE_BYTES, MAX_RATIO * size)
+        self._raw: IO[bytes] = open(path, "rb")  # noqa: SIM115
         self._compressed = path.suffix == ".gz"
-        file: Any = gzip.open(path) if self._compressed else open(path, "rb")  # noqa: SIM115
+        file: Any = gzip.GzipFile(fileobj=self._raw) if self._compressed else self._raw
         self._file: IO[bytes] = file
 
     def readable(self) -> bool:
@@ -85,13 +115,23 @@ class Stream(io.RawIOBase):
         if nul >= 0:
             line = self._lines + data.count(b"\n", 0, nul) + 1
             raise DataError(f"{self._path}: line {line}: a NUL byte; is this a text file in UTF-8?")
-        self._bytes += len(data)
-        self._lines += data.count(b"\n")
-        if self._compressed and self._bytes > self._limit:
+        lines = data.count(b"\n")
+        if lines > max(SHORT_LINES, len(data) // 3):
             raise DataError(
-                f"{self._path}: grows beyond {self._limit} bytes when decompressed; unpack it if that is meant"
+                f"{self._path}: more than a third of the bytes from line {self._lines + 1} on are line ends; is this the file "
+                "that is meant?"
             )
+        self._bytes += len(data)
+        self._lines += lines
+        if self._compressed and self._bytes > FREE_BYTES:
+            self._check_growth()
         return data if self._decoder is None else self._marked(data, self._decoder, size)
+
+    def _check_growth(self) -> None:
+        """Raises DataError where what was read so far is far larger than what it was made of."""
+        limit = max(FREE_BYTES, MAX_RATIO * self._raw.tell())
+        if self._bytes > limit:
+            raise DataError(f"{self._path}: grows beyond {limit} bytes when decompressed; unpack it if that is meant")
 
     def _marked(self, data: bytes, decoder: codecs.IncrementalDecoder, size: int) -> bytes:
         """The same in valid UTF-8: Arrow's reader of CSV cannot show a row of the wrong width otherwise."""
@@ -103,6 +143,7 @@ class Stream(io.RawIOBase):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._raw.close()
         super().close()
 
 
@@ -119,6 +160,29 @@ def explained(path: Path | str, format: str) -> Iterator[None]:
         if "straddl" in str(error):
             raise DataError(f"{path}: a row is longer than {BLOCK_BYTES:,} bytes; is a quote not closed?") from None
         raise DataError(f"{path}: cannot be read as {format}: {_first_line(error)}") from None
+
+
+def stat_of(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written to or replaced."""
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def unchanged(path: Path, before: tuple[int, ...], blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same blocks. Raises DataError at their end, or in the place of another one, where the file is not what it was."""
+    try:
+        yield from blocks
+    except DataError:
+        _check_unchanged(path, before)
+        raise
+    _check_unchanged(path, before)
+
+
+def _check_unchanged(path: Path, before: tuple[int, ...]) -> None:
+    with explained(path, "file"):
+        after = stat_of(path)
+    if after != before:
+        raise DataError(f"{path}: changed while it was read; try again when nothing writes to it") from None
 
 
 def pieces(path: Path, format: str, size: int = BLOCK_BYTES) -> Iterator[bytes]:
@@ -140,6 +204,10 @@ def first_line(path: Path, format: str) -> str:
     """The first line of a text file without BOM and line end. Raises DataError where it is empty or no UTF-8."""
     with explained(path, format), Stream(path) as stream:
         start = stream.read(1 << 20)
+        while b"\n" not in start and b"\r" not in start and (more := stream.read(1 << 20)):
+            start += more
+            if len(start) > BLOCK_BYTES:
+                raise DataError(f"{path}: line 1: is longer than {BLOCK_BYTES:,} bytes; is this a text file?")
     if not start.removeprefix(codecs.BOM_UTF8).strip():
         raise DataError(f"{path}: is empty")
     line = start.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n").partition(b"\n")[0]

@@ -1,7 +1,9 @@
 """CSV and TSV, every cell as the bytes that stand there."""
 
 import csv
+from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,24 @@ import pyarrow as pa
 import pyarrow.csv
 
 from lifelong.core.errors import DataError
-from lifelong.data.formats.base import BLANK, BLOCK_BYTES, Bad, Block, Opened, Stream, explained, first_line
+from lifelong.data.formats.base import (
+    BLANK,
+    BLOCK_BYTES,
+    MAX_COLUMNS,
+    Bad,
+    Block,
+    Opened,
+    Stream,
+    alike,
+    explained,
+    first_line,
+)
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+WIDTH = "wrong number of columns"
 SHOWN = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
-MAX_COLUMNS = 10_000
+MOST_ODD = 1 << 17
+"""So many rows of the wrong width within a block or two show that this is another file."""
 
 
 def opened(path: Path, format: str, delimiter: str | None, names: list[str] | None) -> Opened:
@@ -36,53 +51,86 @@ def opened(path: Path, format: str, delimiter: str | None, names: list[str] | No
 def _blocks(
     path: Path, format: str, delimiter: str, names: list[str] | None, wanted: dict[str, str]
 ) -> Iterator[Block]:
-    bad: list[Bad] = []  # filled by the reader, which is a block or two ahead
-
-    def odd(row: pyarrow.csv.InvalidRow) -> str:
-        quote = "; is a quote not closed?" if row.text.count('"') % 2 else ""
-        reason = "wrong number of columns"
-        bad.append(Bad(row.number, reason, f" ({row.actual_columns} instead of {row.expected_columns}{quote})"))
-        return "skip"
-
-    columns = list(wanted.values())
-    with explained(path, format), Stream(path, marked=True) as stream:
+    odd, columns = _OddRows(path), list(wanted.values())
+    with explained(path, format), odd.explained(), Stream(path, marked=True) as stream:
         reader = pyarrow.csv.open_csv(
             pa.PythonFile(stream, mode="r"),
             read_options=pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False, column_names=names),
             parse_options=pyarrow.csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=odd
+                delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=odd.add
             ),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(columns, pa.binary()), include_columns=columns, strings_can_be_null=False
             ),
         )
-        row, taken = 1 if names else 2, 0
+        row = 1 if names else 2
         for batch in reader:
-            rows_N = _numbers(row, len(batch), [b.row for b in bad[taken:]])
-            here = [b for b in bad[taken:] if not len(rows_N) or b.row < rows_N[-1]]
-            taken += len(here)
+            rows_N = _numbers(row, len(batch), odd.numbers)
             row = int(rows_N[-1]) + 1 if len(rows_N) else row
+            here = odd.take(int(rows_N[-1]) if len(rows_N) else None)
             yield _without_blanks(dict(zip(wanted, batch.columns, strict=True)), rows_N, here)
-        if bad[taken:]:
-            yield Block({role: pa.array([], pa.binary()) for role in wanted}, np.empty(0, np.int64), tuple(bad[taken:]))
+        if odd.numbers:
+            yield Block({role: pa.array([], pa.binary()) for role in wanted}, np.empty(0, np.int64), odd.take())
+
+
+class _OddRows:
+    """Rows of the wrong width, which the reader leaves out; it is a block or two ahead of what it gives."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._shown, self._too_many = path, [], False  # type: tuple[Path, list[str], bool]
+        self.numbers: list[int] = []
+
+    def add(self, row: pyarrow.csv.InvalidRow) -> str:
+        """What the reader calls for each; after MOST_ODD of them it is to stop."""
+        quote = "; is a quote not closed?" if row.text.count('"') % 2 else ""
+        self.numbers.append(row.number)
+        self._shown.append(f" ({row.actual_columns} instead of {row.expected_columns}{quote})")
+        self._too_many = len(self.numbers) > MOST_ODD
+        return "error" if self._too_many else "skip"
+
+    def take(self, before: int | None = None) -> tuple[Bad, ...]:
+        """Those up to a row, or all; they are forgotten."""
+        count = len(self.numbers) if before is None else bisect_left(self.numbers, before)
+        found = alike(np.array(self.numbers[:count]), WIDTH, self._shown[0] if count else "")
+        del self.numbers[:count], self._shown[:count]
+        return found
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turns the reader's stop into a DataError that says why."""
+        try:
+            yield
+        except pa.ArrowInvalid:
+            if not self._too_many:
+                raise
+            raise DataError(
+                f"{self._path}: row {self.numbers[0]}: {WIDTH}{self._shown[0]}, and so in {MOST_ODD:,} rows after it; is "
+                "this the file that is meant?"
+            ) from None
 
 
 def _numbers(first: int, count: int, odd: list[int]) -> np.ndarray:
-    """The numbers of `count` rows from `first` on, but for those in `odd` (ascending), which were left out."""
-    rows_N = np.arange(first, first + count, dtype=np.int64)
-    for number in odd:
-        rows_N[np.searchsorted(rows_N, number) :] += 1
-    return rows_N
+    """The numbers of `count` rows from `first` on, but for those in `odd` (ascending), which were left out.
+
+    >>> _numbers(2, 3, [2, 4])
+    array([3, 5, 6])
+    """
+    if not odd:
+        return np.arange(first, first + count, dtype=np.int64)
+    row_N = np.ones(count + len(odd), bool)
+    inside = np.array(odd, np.int64) - first
+    row_N[inside[inside < len(row_N)]] = False
+    return np.flatnonzero(row_N)[:count] + first
 
 
-def _without_blanks(columns: dict[str, pa.Array], rows_N: np.ndarray, bad: list[Bad]) -> Block:
+def _without_blanks(columns: dict[str, pa.Array], rows_N: np.ndarray, bad: tuple[Bad, ...]) -> Block:
     filled_N = np.zeros(len(rows_N), bool)
     for column in columns.values():
         filled_N |= pa.compute.binary_length(column).to_numpy() > 0
     if filled_N.all():
-        return Block(columns, rows_N, tuple(bad))
-    bad += [Bad(int(row), BLANK) for row in rows_N[~filled_N]]
-    return Block({r: c.filter(pa.array(filled_N)) for r, c in columns.items()}, rows_N[filled_N], tuple(bad))
+        return Block(columns, rows_N, bad)
+    bad += alike(rows_N[~filled_N], BLANK)
+    return Block({r: c.filter(pa.array(filled_N)) for r, c in columns.items()}, rows_N[filled_N], bad)
 
 
 def _cells(line: str, delimiter: str, path: Path) -> list[str]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.json
 
 from lifelong.core.errors import DataError
-from lifelong.data.formats.base import BLANK, BLOCK_BYTES, Bad, Block, Opened, first_line, pieces
+from lifelong.data.formats.base import BLANK, BLOCK_BYTES, Bad, Block, Opened, alike, first_line, pieces
 
 UNUSABLE = "unusable line"
 SAID = {bool: "true or false", float: "a number with a fraction", dict: "an object", list: "a list"}
@@ -25,7 +25,7 @@ def opened(path: Path) -> Opened:
     try:
         first = _object(text.encode())
     except ValueError as error:
-        raise DataError(f"{path}: line 1: {error}; write one JSON object a line") from None
+        raise DataError(f"{path}: line 1: {error!s:.100}; write one JSON object a line") from None
 
     def blocks(wanted: dict[str, str]) -> Iterator[Block]:
         return _blocks(path, wanted, first)
@@ -52,26 +52,33 @@ def _fast(text: bytes, lines: int, row: int, wanted: dict[str, str], schema: pa.
         )
     except (pa.ArrowException, UnicodeDecodeError):
         return None
-    if len(table) != lines:
+    if len(table) != lines or not _one_object_a_line(text, lines):
         return None
     columns = {role: table[name].combine_chunks() for role, name in wanted.items()}
     return Block(columns, np.arange(row, row + lines, dtype=np.int64))
+
+
+def _one_object_a_line(text: bytes, lines: int) -> bool:
+    """Whether every line begins and ends with a brace; the reader takes two objects of one line for those of two."""
+    begins = text.startswith(b"{") + text.count(b"\n{")
+    ends = text.count(b"}\n") + text.count(b"}\r\n") + text.endswith(b"}")
+    return begins == ends == lines
 
 
 def _slow(text: bytes, row: int, wanted: dict[str, str], schema: pa.Schema) -> Block:
     """Line by line, to tell the good from the bad; ids and times as text."""
     rows: list[int] = []
     values: dict[str, list[Any]] = {role: [] for role in wanted}
-    bad: list[Bad] = []
-    for number, line in enumerate(text.removesuffix(b"\n").split(b"\n"), row):
+    bad, blank = [], []  # type: tuple[list[Bad], list[int]]
+    for number, line in enumerate(io.BytesIO(text), row):  # one line at a time: there may be 16 million in a piece
         if not line.strip():
-            bad.append(Bad(number, BLANK))
+            blank.append(number)
             continue
         try:
             found = _object(line)
             cells = {role: _cell(found.get(name), role, schema.field(name).type) for role, name in wanted.items()}
         except ValueError as error:
-            bad.append(Bad(number, UNUSABLE, f" ({error})"))
+            bad.append(Bad(number, UNUSABLE, f" ({error!s:.100})"))
             continue
         rows.append(number)
         for role, cell in cells.items():
@@ -79,7 +86,8 @@ def _slow(text: bytes, row: int, wanted: dict[str, str], schema: pa.Schema) -> B
     kinds = {
         r: pa.list_(pa.string()) if pa.types.is_list(schema.field(n).type) else pa.string() for r, n in wanted.items()
     }
-    return Block({r: pa.array(v, kinds[r]) for r, v in values.items()}, np.array(rows, np.int64), tuple(bad))
+    found = {r: pa.array(v, kinds[r]) for r, v in values.items()}
+    return Block(found, np.array(rows, np.int64), (*bad, *alike(np.array(blank), BLANK)))
 
 
 def _object(line: bytes) -> dict[str, Any]:

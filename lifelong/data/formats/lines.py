@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifelong.core.errors import DataError
-from lifelong.data.formats.base import BLANK, Bad, first_line, pieces
+from lifelong.data.formats.base import BLANK, Bad, alike, first_line, pieces
 from lifelong.data.ids import decimal_numbers
 
 PIECE_BYTES = 4 << 20
@@ -84,7 +84,10 @@ def _parsed(text: bytes, row: int, two_parts: bool) -> Lines:
         for line, cell in zip(line_m.tolist(), wrong_m[first_m].tolist(), strict=True)
         if code_L[line] == NO_NUMBER
     }
-    bad = tuple(Bad(row + n, REASONS[code_L[n]], shown.get(n, "")) for n in np.flatnonzero(code_L).tolist())
+    bad: tuple[Bad, ...] = ()
+    for code in np.unique(code_L[code_L != GOOD]).tolist():
+        line_n = np.flatnonzero(code_L == code)
+        bad += alike(row + line_n, REASONS[code], shown.get(int(line_n[0]), ""))
     good = np.flatnonzero(code_L == GOOD)
     return Lines(cells_M, firsts_L[good], halves_L[good], last_L[good], row + good, bad)
 

@@ -1,13 +1,12 @@
 """Lines as histories of users who have no names: padding taken out, targets behind, the user told by the history."""
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lifelong.core.errors import DataError
-from lifelong.data.formats.base import BLANK, Bad
+from lifelong.data.formats.base import BLANK, Bad, alike, counted
 from lifelong.data.formats.lines import Lines
 from lifelong.data.mixing import splitmix
 
@@ -46,13 +45,15 @@ def histories(lines: Lines, padding: list[int], targets: str, path: Path, drop: 
     one = aims <= 1 if targets == "label" else np.ones(count, bool)
     wrong = np.select([lengths == 0, ~wanted, ~one], [1, 2, 3], 0)
     reasons = ("", PADDING_ONLY, NO_TARGET, TWO_TARGETS)
-    bad = [*lines.bad, *(Bad(int(lines.rows_N[n]), reasons[wrong[n]]) for n in np.flatnonzero(wrong))]
+    bad = list(lines.bad)
+    for code in np.unique(wrong[wrong > 0]).tolist():
+        bad += alike(lines.rows_N[wrong == code], reasons[code])
     if not drop:
         _refuse(bad, path)
     good = wrong == 0
     place = np.cumsum(good) - 1
     lengths_N, items_M = lengths[good], items_M[good[line_m]]
-    dropped = Counter(b.reason for b in bad)
+    dropped = counted(bad)
     dropped[PADDING] = int((pads + more_pads)[good].sum())
     return Histories(
         users_of(items_M, lengths_N),

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from lifelong.core.config import suggest
 from lifelong.core.errors import DataError
 from lifelong.data.events import HARMLESS, open_events
-from lifelong.data.formats.base import Bad, Block
+from lifelong.data.formats.base import Bad, Block, counted
 from lifelong.data.ids import Flags, as_text, read_ids
 from lifelong.data.vocabulary import Vocabulary
 
@@ -126,11 +126,11 @@ class TenrecFile:
 
     def _account(self, block: Block, flags: list[tuple[str, str, np.ndarray]]) -> Counter[str]:
         """Reason -> bad rows. Raises DataError for the first of them, unless they are to be dropped."""
-        counted, left_N, bad = Counter(b.reason for b in block.bad), np.ones(len(block.rows_N), bool), list(block.bad)
+        dropped, left_N, bad = counted(block.bad), np.ones(len(block.rows_N), bool), list(block.bad)
         for name, reason, wrong_N in flags:
             hit_N = wrong_N & left_N
             if hit_N.any():
-                counted[f"{name}: {reason}"] += int(hit_N.sum())
+                dropped[f"{name}: {reason}"] += int(hit_N.sum())
                 n = int(np.flatnonzero(hit_N)[0])
                 shown = "" if name == USER else f" {block.columns[name][n].as_py()!r:.40}"
                 bad.append(Bad(int(block.rows_N[n]), f"column {name!r}: {reason}", shown))
@@ -140,7 +140,7 @@ class TenrecFile:
             first = min(bad, key=lambda b: b.row)
             way = "repair it, or leave such rows out with on_bad_rows: drop"
             raise DataError(f"{self.path}: row {first.row}: {first.reason}{first.shown}; {way}")
-        return counted
+        return dropped
 
 
 def _given(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:

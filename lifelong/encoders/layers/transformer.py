@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lifelong.core.slot import Slot
+from lifelong.core.slot import Map, Slot
 from lifelong.encoders.base import zero_pads
 from lifelong.encoders.layers.dropout import Dropout
 
@@ -95,9 +95,9 @@ class Block(nn.Module):
         return zero_pads(states_BLD + self.dropout(moved_BLD), valid_BL)
 
 
-def linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
-    """A linear map with Xavier's uniform weights and biases of zero."""
-    made = nn.Linear(inputs, outputs, bias=bias)
+def linear(inputs: int, outputs: int, bias: bool = True) -> Map:
+    """A linear map with Xavier's uniform weights and biases of zero, and a slot behind it."""
+    made = Map(inputs, outputs, bias)
     nn.init.xavier_uniform_(made.weight)
     if bias:
         nn.init.zeros_(made.bias)

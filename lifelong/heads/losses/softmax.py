@@ -34,16 +34,18 @@ def sampled_loss(
     right_N: Tensor,
     same_index: tuple[Tensor, Tensor],
     beside_N: Tensor | None = None,
+    left_out_NS: Tensor | None = None,
 ) -> Tensor:
     """Mean of -log(e^right / (e^right + e^beside + sum over k of e^(users · negatives + shift))), a scalar; float32 inside.
 
     right_N: the scores of the right answers. same_index: (targets_N, index_K); a negative that is the right answer itself
-    is left out. beside_N: one more score a point, for what competes with its right answer and with no other's.
+    is left out. beside_N: one more score a point, for what competes with its right answer and with no other's. left_out_NS:
+    indices (int64, -1 = none) that are no point's negatives, for instance what its user had; the right answer always counts.
     """
     targets_N, index_K = same_index
     given = (users_ND.float(), negatives_KD.float(), shift_K.float(), targets_N, right_N.float())
     beside_N = torch.full_like(given[-1], -torch.inf) if beside_N is None else beside_N.float()
-    return _SoftmaxLoss.apply(*given, index_K, None, beside_N)  # type: ignore[no-untyped-call]
+    return _SoftmaxLoss.apply(*given, index_K, left_out_NS, beside_N)  # type: ignore[no-untyped-call]
 
 
 class _SoftmaxLoss(torch.autograd.Function):
@@ -66,12 +68,13 @@ class _SoftmaxLoss(torch.autograd.Function):
         total = users_ND.new_zeros(())
         for part in _parts(users_ND, len(matrix_CD)):
             scores_nC = torch.addmm(bias_C, users_ND[part], matrix_CD.T)
-            if left_out_NS is not None:
-                _leave_out(scores_nC, left_out_NS[part], targets_N[part])
+            left_out_nS = None if left_out_NS is None else left_out_NS[part]
             if right_N is None or index_K is None or beside_N is None:
+                if left_out_nS is not None:
+                    _leave_out(scores_nC, left_out_nS, targets_N[part])
                 total += _from_columns(scores_nC, targets_N[part])
             else:
-                same_nK = index_K == targets_N[part, None]
+                same_nK = barred(index_K, targets_N[part], left_out_nS)
                 two_2n, grads_2n = (right_N[part], beside_N[part]), (grads[3][part], grads[4][part])
                 total += _from_beside(scores_nC, same_nK, two_2n, grads_2n)
             torch.mm(scores_nC, matrix_CD, out=grads[0][part])
@@ -100,6 +103,21 @@ def _leave_out(scores_nC: Tensor, left_out_nS: Tensor, targets_n: Tensor) -> Non
     right_n1 = scores_nC.gather(1, targets_n[:, None])
     index_nS = torch.where(left_out_nS < 0, targets_n[:, None], left_out_nS)
     scores_nC.scatter_(1, index_nS, -torch.inf).scatter_(1, targets_n[:, None], right_n1)
+
+
+def barred(index_K: Tensor, targets_n: Tensor, left_out_nS: Tensor | None) -> Tensor:
+    """Bool (n, K): whether a candidate is the point's right answer, or is left out for it; -1 is nothing.
+
+    In memory of n (K + S), however large the catalogue.
+    """
+    same_nK = index_K == targets_n[:, None]
+    if left_out_nS is None or not len(index_K):
+        return same_nK
+    distinct_D, place_K = index_K.unique(return_inverse=True)
+    found_nS = torch.searchsorted(distinct_D, left_out_nS).clamp(max=len(distinct_D) - 1)
+    found_nS = torch.where(distinct_D[found_nS] == left_out_nS, found_nS, len(distinct_D))  # else the place of nothing
+    hit_nD1 = torch.zeros(len(targets_n), len(distinct_D) + 1, dtype=torch.bool, device=index_K.device)
+    return same_nK | hit_nD1.scatter_(1, found_nS, True)[:, place_K]
 
 
 def _from_columns(scores_nC: Tensor, targets_n: Tensor) -> Tensor:

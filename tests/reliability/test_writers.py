@@ -13,6 +13,7 @@ from lifelong.store.files import Files
 from lifelong.store.store import Store
 from lifelong.testing.store import in_child
 
+pytestmark = pytest.mark.usefixtures("memory")
 FORK = multiprocessing.get_context("fork")
 
 
@@ -48,14 +49,14 @@ def grow_together(path, writers, commits, lock):
 
 
 @pytest.mark.parametrize("lock", [True, False], ids=["lock", "no lock"])
-def test_no_commit_is_lost(tmp_path, lock):
-    grow_together(tmp_path / "shop", 4, 10, lock)
+def test_no_commit_is_lost(memory, lock):
+    grow_together(memory / "shop", 4, 25, lock)
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 @pytest.mark.parametrize("lock", [True, False], ids=["lock", "no lock"])
-def test_no_commit_is_lost_of_many(tmp_path, lock):
-    grow_together(tmp_path / "shop", 8, 50, lock)
+def test_no_commit_is_lost_of_many(memory, lock):
+    grow_together(memory / "shop", 16, 100, lock)
 
 
 class Overtaken(Files):
@@ -91,16 +92,16 @@ def overtake(path, files):
     return told and Store.open(path).newest() == files.overtaken_by
 
 
-def test_the_one_who_is_overtaken_gets_a_conflict(tmp_path):
-    assert overtake(tmp_path / "shop", Overtaken())
+def test_the_one_who_is_overtaken_gets_a_conflict(memory):
+    assert overtake(memory / "shop", Overtaken())
 
 
-def test_renaming_over_a_version_loses_a_commit(tmp_path):
-    assert not overtake(tmp_path / "shop", RenamesOver())
+def test_renaming_over_a_version_loses_a_commit(memory):
+    assert not overtake(memory / "shop", RenamesOver())
 
 
-def test_a_parent_that_is_not_the_newest_is_a_conflict(tmp_path):
-    store = first_model(tmp_path / "shop")
+def test_a_parent_that_is_not_the_newest_is_a_conflict(memory):
+    store = first_model(memory / "shop")
     first, second = store.log()
     for parent in (None, first):
         with pytest.raises(Conflict, match="version 2"):
@@ -108,16 +109,16 @@ def test_a_parent_that_is_not_the_newest_is_a_conflict(tmp_path):
     assert store.numbers() == [1, 2]
 
 
-def test_a_parent_of_another_model_is_a_conflict(tmp_path):
-    store, other = first_model(tmp_path / "shop"), first_model(tmp_path / "other")
+def test_a_parent_of_another_model_is_a_conflict(memory):
+    store, other = first_model(memory / "shop"), first_model(memory / "other")
     other.rollback(1, CREATED)
     store.rollback(1, CREATED + 1)
     with pytest.raises(Conflict):
         store.commit(other.newest().body, "add", other.newest(), CREATED)
 
 
-def test_the_lock_is_waited_for_and_dies_with_its_holder(tmp_path):
-    store = first_model(tmp_path / "shop")
+def test_the_lock_is_waited_for_and_dies_with_its_holder(memory):
+    store = first_model(memory / "shop")
 
     def hold_and_die():
         with Store.open(store.path).writing():
@@ -130,8 +131,8 @@ def test_the_lock_is_waited_for_and_dies_with_its_holder(tmp_path):
         pass
 
 
-def test_a_forked_child_does_not_keep_the_lock(tmp_path):
-    store = first_model(tmp_path / "shop")
+def test_a_forked_child_does_not_keep_the_lock(memory):
+    store = first_model(memory / "shop")
     with store.writing():
         child = FORK.Process(target=time.sleep, args=(5,))
         child.start()

@@ -1,0 +1,114 @@
+"""What the items of a task are: their texts and pictures out of the data set, and the encoder that reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from torch import Tensor
+
+from lifelong.cases import ItemRows
+from lifelong.continual.parts.base import Part
+from lifelong.core import registry
+from lifelong.core.config import suggest
+from lifelong.core.errors import DataError
+from lifelong.core.progress import Progress, Silent
+from lifelong.core.slot import Slot
+from lifelong.core.types import Contents
+from lifelong.data.prepare import Prepared, cache_folder
+from lifelong.items.base import ItemEncoder
+from lifelong.network import Design
+from lifelong.task import Task
+
+PICTURE = "image"
+"""The field of an item that holds the path of its picture."""
+BETWEEN = ", "
+"""Stands between the fields of an item's text."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What was trained of an item encoder and is kept with its task: tensors by name, and what sits in its slots."""
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    parts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ItemSource:
+    """How the items of a task come by their vectors: contents, and what the line of parents has learnt about reading them."""
+
+    design: Design
+    contents: Contents
+    inherited: Encoding | None
+    cache: Path | None
+    progress: Progress = field(default_factory=Silent)
+
+    def encoder(self, width: int, rows: int, known_VD: Tensor | None, *, fresh: bool = False) -> ItemEncoder:
+        """The encoder, ready for a table of so many rows, as the parents have trained it, or else with fresh values.
+
+        known_VD: vectors that rows keep where their content is not at hand.
+        """
+        encoder = make_encoder(self.design, width, rows)
+        if self.inherited is not None and not fresh:
+            sit(encoder, self.inherited.parts)
+            encoder.restore(dict(self.inherited.tensors))
+        encoder.open(self.contents, known_VD, self.cache or cache_folder(), self.progress)
+        return encoder
+
+
+def make_encoder(design: Design, width: int, rows: int) -> ItemEncoder:
+    """The model's item encoder without contents."""
+    _, cls, config = registry.make_config("items", design.items, "items", outside=False)
+    encoder: ItemEncoder = cls(config, width, rows)
+    return encoder
+
+
+def sit(encoder: ItemEncoder, parts: Mapping[str, Any]) -> None:
+    """Put parts into the encoder's slots, named as in the network that holds it: items.…"""
+    slots = {f"items.{name}": m for name, m in encoder.named_modules() if isinstance(m, Slot)}
+    for name, spec in parts.items():
+        _, cls, config = registry.make_config("parts", spec, f"slot {name}", outside=False)
+        part: Part = cls.fitting(config, slots[name].opening)
+        slots[name].part = part
+
+
+def read_contents(task: Task, prepared: Prepared, known: ItemRows) -> Contents:
+    """Texts and pictures of the items that the task knows; raises DataError for a field that is not there."""
+    rows_V = known.rows_of(prepared.items["id"].combine_chunks().cast(pa.string()))
+    items = prepared.items.filter(pa.array(rows_V > 0))
+    return contents_of(task, items, rows_V[rows_V > 0].astype("int64"), prepared.name)
+
+
+def contents_of(task: Task, items: pa.Table, rows_n: np.ndarray, where: str) -> Contents:
+    """Texts and pictures of a table of items by the fields that the task reads; `where` they are from, for errors."""
+    return Contents(rows_n, _texts(task, where, items), _pictures(task, where, items))
+
+
+def _texts(task: Task, where: str, items: pa.Table) -> list[str | None]:
+    fields = [name for name in items.column_names if name not in ("id", task.data.picture or PICTURE)]
+    for name in task.data.text or []:
+        _must_have(task, where, name, fields, "text")
+    chosen = [items[name].combine_chunks().cast(pa.string()) for name in task.data.text or fields]
+    if not chosen or not len(items):
+        return [None] * len(items)
+    joined = pc.binary_join_element_wise(*chosen, BETWEEN, null_handling="skip")
+    return pc.if_else(pc.equal(joined, ""), None, joined).to_pylist()
+
+
+def _pictures(task: Task, where: str, items: pa.Table) -> list[str | None]:
+    if task.data.picture is not None:
+        _must_have(task, where, task.data.picture, items.column_names, "picture")
+    name = task.data.picture or PICTURE
+    if name not in items.column_names:
+        return [None] * len(items)
+    paths: list[str | None] = items[name].combine_chunks().cast(pa.string()).to_pylist()
+    return paths
+
+
+def _must_have(task: Task, where: str, name: str, fields: list[str], option: str) -> None:
+    if name not in fields:
+        raise DataError(f"task {task.name!r}: data.{option}: items of {where} have no {name!r}{suggest(name, fields)}")

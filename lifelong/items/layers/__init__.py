@@ -1,0 +1,1 @@
+"""What the item encoders are made of."""

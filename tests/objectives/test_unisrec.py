@@ -1,0 +1,188 @@
+"""UniSRec's two losses: duplicates of the right item are no negatives, other views leave out what they should."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stand_ins import Head, Net, batch_of
+
+from lifelong.core.errors import ConfigError
+from lifelong.core.types import History
+from lifelong.objectives.contrast import softmax
+from lifelong.objectives.contrast.softmax import right_item, right_view
+from lifelong.objectives.sum import Sum
+from lifelong.objectives.unisrec import Unisrec
+from lifelong.testing.objectives import checkerboard
+
+TABLE = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+
+
+def plain(users, items, targets, temperature, fault=None):
+    """Row by row over all N right items, as the formula says."""
+    scores = F.normalize(users, dim=1) @ F.normalize(items, dim=1)[targets].T / temperature
+    losses = []
+    for n, target in enumerate(targets.tolist()):
+        alike = (targets == target) & (torch.arange(len(targets)) != n)
+        row = scores[n].masked_fill(alike, 0.0 if fault == "zero before exp" else -torch.inf)
+        row = scores[n] if fault == "duplicates compete" else row
+        losses.append(-row[n] + row.logsumexp(0))
+    return torch.stack(losses).mean().item()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=9), st.integers(0, 99))
+def test_it_is_the_formula_whatever_stands_twice(targets, seed):
+    users = torch.randn(len(targets), 3, generator=torch.Generator().manual_seed(seed))
+    targets = torch.tensor(targets)
+    distinct, right = targets.unique(return_inverse=True)
+    ours = right_item(users, TABLE[distinct], right, 0.5).item()
+    assert ours == pytest.approx(plain(users, TABLE, targets, 0.5), abs=1e-5)
+
+
+@pytest.mark.parametrize("fault", ["zero before exp", "duplicates compete"])
+def test_the_faults_of_public_code_would_be_seen(fault):
+    targets = torch.tensor([0, 1, 0, 2, 0])
+    users = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    distinct, right = targets.unique(return_inverse=True)
+    ours = right_item(users, TABLE[distinct], right, 0.5).item()
+    assert ours == pytest.approx(plain(users, TABLE, targets, 0.5), rel=1e-4)
+    assert ours != pytest.approx(plain(users, TABLE, targets, 0.5, fault), rel=0.01)
+
+
+def test_by_hand():
+    """Users (1, 0) and (0, 1) and (1, 0); items (1, 0), (0, 1); the first is asked for twice."""
+    users, items = torch.tensor([[2.0, 0.0], [0.0, 5.0], [1.0, 0.0]]), torch.tensor([[3.0, 0.0], [0.0, 0.1]])
+    e = math.exp(1 / 0.5)
+    first, second = -math.log(e / (e + 1)), -math.log(e / (e + 2))  # twice the other item, each e^0
+    assert right_item(users, items, torch.tensor([0, 1, 0]), 0.5).item() == pytest.approx((2 * first + second) / 3)
+
+
+def test_parts_give_the_same_loss_and_gradients(monkeypatch):
+    users, items = (
+        torch.randn(*s, generator=torch.Generator().manual_seed(2)).requires_grad_() for s in ((11, 3), (4, 3))
+    )
+    right, found = torch.arange(11) % 4, []
+    wrong = F.normalize(users, dim=1) @ F.normalize(items, dim=1)[right].T / 0.2
+    wrong = wrong.masked_fill((right[:, None] == right) & ~torch.eye(11, dtype=torch.bool), -torch.inf)
+    naive = F.cross_entropy(wrong, torch.arange(11))
+    found.append((naive, *torch.autograd.grad(naive, (users, items))))
+    for most in (1 << 22, 12, 1):
+        monkeypatch.setattr(softmax, "MOST_VALUES", most)
+        loss = right_item(users, items, right, 0.2)
+        found.append((loss, *torch.autograd.grad(loss, (users, items))))
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_views_of_users_with_the_same_right_item_are_left_out():
+    users, again = (torch.randn(4, 3, generator=torch.Generator().manual_seed(s)) for s in (3, 4))
+    ours = right_view(users, again, torch.tensor([0, 1, 0, 2]), 0.1).item()
+    scores = F.normalize(users, dim=1) @ F.normalize(again, dim=1).T / 0.1
+    scores[0, 2] = scores[2, 0] = -torch.inf
+    assert ours == pytest.approx(F.cross_entropy(scores, torch.arange(4)).item(), rel=1e-5)
+    assert right_view(users[:1], again[:1], torch.tensor([5]), 0.1).item() == 0.0
+
+
+def unisrec(**options):
+    return Unisrec(Unisrec.Config(**options))
+
+
+def test_the_whole_loss():
+    """Items of two domains in one batch; the same batch, whatever the order of its points."""
+    windows, net = [[1, 2, 3, 4], [5, 6, 5, 6], [0, 0, 3, 1]], Net(Head(TABLE))
+    batch = batch_of(windows)
+    users = net.users_at(net.states(batch.history), batch)
+    assert unisrec(weight=0.0).loss(net, batch).item() == pytest.approx(
+        plain(users, TABLE, batch.targets_N, 0.07), rel=1e-4
+    )
+    losses = []
+    for shuffled in (False, True):
+        torch.manual_seed(0)
+        losses.append(unisrec().loss(net, batch_of(windows, shuffled)).item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_other_views_keep_the_first_event_and_end_at_their_point():
+    """Events after a window's point are in no view; of those between the first and it a fifth is left out."""
+    windows = [list(range(1, 7))] * 40
+    net, kept, could = Net(Head(TABLE)), 0, 0
+    for seed in range(20):
+        net.read.clear()
+        torch.manual_seed(seed)
+        unisrec(at="one").loss(net, batch_of(windows))
+        view = net.read[-1]
+        assert ((view == 1).sum(dim=1) == 1).all(), "the first event stays"
+        torch.manual_seed(seed)
+        until = (torch.rand(40) * 5).long()  # the point that one_each draws: place 0 to 4
+        assert (view.max(dim=1).values <= until + 1).all(), "nothing of what comes later is read"
+        assert (view[:, -1] != 0).all()
+        kept += int((view > 1).sum())
+        could += int(until.sum())
+    assert kept / could == pytest.approx(0.8, abs=0.03)
+
+
+def test_no_second_pass_where_it_does_not_count():
+    net = Net(Head(TABLE))
+    unisrec(weight=0.0).loss(net, batch_of([[1, 2, 3]]))
+    assert len(net.read) == 1
+    unisrec().loss(net, batch_of([[1, 2, 3]]))
+    assert len(net.read) == 3
+
+
+class Blurring(torch.nn.Embedding):
+    """A table whose items can be read with words missing: then they are all the same."""
+
+    def blurred(self, rows_n):
+        self.asked = rows_n
+        return self.weight[torch.ones_like(rows_n)]
+
+
+@pytest.mark.parametrize("within_sum", [False, True])
+def test_items_with_missing_words_where_the_items_can_be_read_so(within_sum):
+    objective = Sum(Sum.Config(of=[{"name": "unisrec", "words": 1.0}])) if within_sum else unisrec(words=1.0)
+    net, batch = checkerboard(objective)
+    items = Blurring(net.items.num_embeddings, net.width, padding_idx=0)
+    items.load_state_dict(net.items.state_dict())
+    net.items = items
+    torch.manual_seed(0)
+    net(objective, batch).backward()
+    valid = int((batch.history.window_BL > 0).sum())
+    assert 0.05 * valid < len(items.asked) < 0.2 * valid, "a fifth of the events up to a random point"
+    assert (items.asked > 0).all()
+
+
+def test_blurred_events_replace_the_item_and_nothing_else():
+    from lifelong.objectives.unisrec import _with_fewer_words
+
+    net, batch = checkerboard(unisrec())
+    net.eval()
+    history = History(batch.history.window_BL)
+    with torch.no_grad():
+        plain_states = net.states(history)
+        assert torch.allclose(_with_fewer_words(net, history, lambda rows: net.items(rows)), plain_states, atol=1e-6)
+        torch.manual_seed(1)
+        moved = _with_fewer_words(net, history, lambda rows: -net.items(rows))
+    assert not torch.allclose(moved, plain_states, atol=1e-3)
+
+
+def test_what_is_refused():
+    net = Net(Head(TABLE))
+    net.causal = False
+    with pytest.raises(ConfigError, match="unisrec needs a causal encoder"):
+        unisrec().loss(net, batch_of([[1, 2, 3]]))
+    for option, value in (("temperature", 0.0), ("weight", -1.0), ("words", 1.5)):
+        with pytest.raises(ValueError, match=f"{option} is {value}"):
+            unisrec(**{option: value})
+
+
+def test_neither_asks_for_the_heads_candidates():
+    from lifelong.objectives.cpc import Cpc
+
+    assert not Unisrec.asks_candidates
+    assert not Cpc.asks_candidates
+    assert Sum(Sum.Config()).asks_candidates
+    assert not Sum(Sum.Config(of=["cpc", "clue_infonce"])).asks_candidates
