@@ -4,7 +4,7 @@ BIN := .venv/bin
 TASKS := tasks/complete_journey
 DEMO := $(TASKS)/next_product.yaml $(TASKS)/drug_gm.yaml $(TASKS)/kids.yaml $(TASKS)/age.yaml $(TASKS)/marital_status.yaml $(TASKS)/household_size.yaml
 
-.PHONY: demo test test-slow bench results clean
+.PHONY: demo test test-slow torture bench results clean
 
 demo: .venv/installed-demo
 	$(BIN)/lifelong forgetting $(DEMO) --strategies conure,sequential --out runs/demo --force
@@ -17,6 +17,9 @@ test: .venv/installed-dev
 
 test-slow: .venv/installed-dev
 	$(BIN)/pytest -m slow
+
+torture: .venv/installed-dev
+	$(BIN)/pytest -m torture
 
 bench: .venv/installed-dev
 	$(BIN)/python -m benchmarks $(ARGS)

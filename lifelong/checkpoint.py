@@ -202,9 +202,8 @@ def _put_rows(
     if view.parent is None:
         bank.values[name], bank.owners[name] = bank.values[name][:0], bank.owners[name][:0]
         known = 0
-    elif (
-        known < first_row
-    ):  # a task between was taken out: its rows are nobody's, so that those of others stay in place
+    elif known < first_row:
+        # A task between was taken out: its rows are nobody's, and zero, so that those of others stay in place.
         bank.append_rows(name, torch.zeros(first_row - known, bank.values[name].shape[1]), FREE)
         known = first_row
     if rows is None:

@@ -31,7 +31,7 @@ BETWEEN = ", "
 
 @dataclass(frozen=True)
 class Encoding:
-    """What was trained of an item encoder and is kept with its task: tensors by name, and what sits in its slots."""
+    """What a task has learnt about reading items, beyond what its parents know: tensors by name, and what sits in slots."""
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     parts: Mapping[str, Any] = field(default_factory=dict)
@@ -47,6 +47,11 @@ class ItemSource:
     cache: Path | None
     progress: Progress = field(default_factory=Silent)
 
+    @property
+    def learnt(self) -> Mapping[str, Tensor]:
+        """Tensors that the line of parents has."""
+        return {} if self.inherited is None else self.inherited.tensors
+
     def encoder(self, width: int, rows: int, known_VD: Tensor | None, *, fresh: bool = False) -> ItemEncoder:
         """The encoder, ready for a table of so many rows, as the parents have trained it, or else with fresh values.
 
@@ -57,6 +62,8 @@ class ItemSource:
             sit(encoder, self.inherited.parts)
             encoder.restore(dict(self.inherited.tensors))
         encoder.open(self.contents, known_VD, self.cache or cache_folder(), self.progress)
+        for name, rate in encoder.rates().items():
+            encoder.get_parameter(name).lr_scale = rate  # type: ignore[attr-defined]
         return encoder
 
 

@@ -82,11 +82,18 @@ def known_items(members: dict[str, Member], name: str | None) -> ItemRows | None
 
 
 def nearest_encoding(members: dict[str, Member], name: str) -> Encoding | None:
-    """How a task reads items by their content: as it has learnt to, or the nearest of its line of parents; None: by a table."""
+    """How a task reads items by their content: what it and its line of parents have learnt, the nearest first, up to one that
+    stands alone; None: by a table."""
+    found: list[Encoding] = []
     place: str | None = name
-    while place is not None and members[place].encoding is None:
-        place = members[place].parent
-    return None if place is None else members[place].encoding
+    while place is not None:
+        member = members[place]
+        found = found if member.encoding is None else [member.encoding, *found]
+        place = None if member.encoding is not None and member.view.alone else member.parent
+    if not found:
+        return None
+    tensors = {n: value for encoding in found for n, value in encoding.tensors.items()}
+    return Encoding(tensors, {slot: spec for encoding in found for slot, spec in encoding.parts.items()})
 
 
 def mount(design: Design, bank: Bank, member: Member, known: ItemRows) -> TaskNet:
@@ -141,7 +148,7 @@ class Growth:
             names=self.names if encoder is None else [*self.names, ITEM_TABLE],
             rows=rows,
             new_rows=len(cases.new_items),
-            slots={name: slot.opening for name, slot in self.net.slots().items()},
+            slots={name: slot.opening for name, slot in self.net.slots().items() if slot.part is None},
             initial=self._initial(),
             past=() if self.strategy.isolates else past(rows),
         )
@@ -156,7 +163,16 @@ class Growth:
             torch.manual_seed(self.seed)
             phase = next(self.phases)
         self.net.sit(phase.view.parts)
+        self._open_items()
         return phase
+
+    def _open_items(self) -> None:
+        """Let train, of what encodes items, what the strategy opens and what sits in slots."""
+        content = {} if self.net.content is None else dict(self.net.content.named_parameters(prefix="items"))
+        itself = {name: parameter for name, parameter in content.items() if ".part." not in name}
+        opened = set(self.strategy.opens_of_items(self.site, itself))
+        for name, parameter in itself.items():
+            parameter.requires_grad_(name in opened)
 
     def run(self, progress: Progress, resume: Resume) -> Member:
         """Train all phases and return the sealed member; `site.bank` is then the bank that holds it."""
@@ -252,7 +268,8 @@ class Growth:
         return WithEncoded(values, self._source, self._parents_table())
 
     def _seal_items(self, view: View) -> Encoding | None:
-        """Keep the vectors of the items as they stand in place of the table's values, and what made them."""
+        """Keep the vectors of the items as they stand in place of the table's values, and of what made them whatever is not
+        the parents' (all of it, where the task stands alone)."""
         content = self.net.content
         if content is None:
             return None
@@ -261,9 +278,12 @@ class Growth:
             self.site.bank.write(ITEM_TABLE, self.site.bank.owners[ITEM_TABLE] == self.site.owner, table_VD)
         else:
             view.private[ITEM_TABLE] = table_VD
-        inside = {slot: part.spec() for slot, part in view.parts.items() if slot.startswith("items.")}
+        seats = {name: slot.part for name, slot in self.net.slots().items() if name.startswith("items.")}
+        inside = {name: part.spec() for name, part in seats.items() if isinstance(part, Part)}
         view.parts = {slot: part for slot, part in view.parts.items() if slot not in inside}
-        return Encoding({name: value.detach().cpu().clone() for name, value in content.stored().items()}, inside)
+        made = {name: value.detach().cpu().clone() for name, value in content.stored().items()}
+        inherited = {} if view.alone or self._source is None else self._source.learnt
+        return Encoding({n: v for n, v in made.items() if n not in inherited or not _alike(v, inherited[n])}, inside)
 
     def _member(self, view: View) -> Member:
         encoding = self._seal_items(view)
@@ -291,6 +311,13 @@ class Growth:
             record,
             encoding,
         )
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are the same, bit for bit."""
+    if (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    return torch.equal(one.reshape(-1).view(torch.uint8), other.reshape(-1).view(torch.uint8))
 
 
 def _validation(net: TaskNet, cases: Cases, metric: str, past: int, group: Group) -> float:

@@ -181,8 +181,8 @@ class LivingModel(Opened):
         old = self._member(task)
         again = task_again(old, None if instead is None else as_task(instead))
         seed = old.record.get("seed", 0) if seed is None else seed
-        refuse_the_same(old, again, seed, self.prepare(again, progress).key, list(self.members))
         body = without(self._standing().body, task)
+        refuse_the_same(old, again, seed, self.prepare(again, progress).key, list(self.members))
         place = LivingModel(self.store, replace(self._standing(), body=body), load(self.store, body), self.cache)
         place._instead_of = self._standing().body["tasks"][task]["identity"]
         self.last_addition = place.add_task(again, seed=seed, compute=compute, progress=progress, group=group)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from lifelong.core.errors import ConfigError, UsageError
+from lifelong.entries import check_names
 from lifelong.growing import Member, make_strategy
 from lifelong.task import Task
 
@@ -11,8 +12,10 @@ from lifelong.task import Task
 def task_again(member: Member, given: Task | None) -> Task:
     """The task that is learnt in a member's place: `given`, or the same one again, on the parent that it stands on.
 
-    Raises ConfigError for another name, UsageError for a strategy that changes the tasks before it.
+    Raises ConfigError for another name, or a stored one that would import code; UsageError for a strategy that changes the tasks before it.
     """
+    if given is None:
+        check_names(member.task)
     task = replace(member.task, parent=member.parent) if given is None else given
     if task.name != member.name:
         raise ConfigError(

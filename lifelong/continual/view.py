@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from lifelong.continual.bank import Bank
@@ -57,8 +58,16 @@ def render(bank: Bank, view: View, names: Iterable[str]) -> dict[str, Tensor]:
     rendered: dict[str, Tensor] = {}
     for name in names:
         own = view.private_value(name)
-        rendered[name] = own if own is not None else bank.render(name, view.lineage, _rows(bank, view, name))
+        if own is None:
+            rendered[name] = bank.render(name, view.lineage, _rows(bank, view, name))
+        else:
+            rendered[name] = own if not grows(name) or len(own) >= view.rows else _lengthened(bank, view, name, own)
     return rendered
+
+
+def _lengthened(bank: Bank, view: View, name: str, own_VD: Tensor) -> Tensor:
+    """A parent's private table of items with the bank's rows for items that the view has brought since."""
+    return torch.cat([own_VD, bank.render(name, view.lineage, view.rows)[len(own_VD) :]])
 
 
 def _rows(bank: Bank, view: View, name: str) -> int:

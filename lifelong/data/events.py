@@ -207,8 +207,7 @@ class EventReader:
         if len(rows_n):
             n = int(rows_n[np.argmin(block.rows_N[rows_n])])
             role, reason, _ = flags[reason_N[n]]
-            cell = block.columns[role][n].as_py() if role in ("time", "tie") else None
-            shown = "" if cell in (None, b"", "") else f" {cell!r:.60}"
+            shown = _shown(block.columns[role][n]) if role in ("time", "tie") else ""
             bad.append((int(block.rows_N[n]), f"column {self.found[role]!r}: {reason}{shown}", f"{role}: {reason}"))
         if bad:
             row, text, key = min(bad)
@@ -218,6 +217,14 @@ class EventReader:
                 f"{self.opened.label}: row {row}: {text} (such rows up to row {last:,}: {such:,}); repair it, or "
                 "leave such rows out with on_bad_rows: drop"
             )
+
+
+def _shown(cell: pa.Scalar) -> str:
+    """What stands in a cell that is no id, if anything."""
+    if pa.types.is_temporal(cell.type):
+        return ""  # Python has no dates as far away as those that are refused
+    value = cell.as_py()
+    return "" if value in (None, b"", "") else f" {value!r:.60}"
 
 
 def _first_reason(flags: RowFlags, count: int) -> np.ndarray:

@@ -166,9 +166,9 @@ class ItemEncoder(nn.Module, ABC):
         place_u = self.readable_V[rows_U].nonzero()[:, 0]
         distinct_S, place_s = self.same_V[rows_U[place_u]].unique(return_inverse=True)
         made_uD = self.encode(distinct_S).float()[place_s]
-        return self._unreadable(rows_U).index_put((place_u,), made_uD)
+        return self.unreadable(rows_U).index_put((place_u,), made_uD)
 
-    def _unreadable(self, rows_U: Tensor) -> Tensor:
+    def unreadable(self, rows_U: Tensor) -> Tensor:
         """What rows have where they cannot be encoded (U, D)."""
         known_UD = self.known_VD[rows_U]
         if self.missing_D is None:
@@ -186,7 +186,7 @@ class ItemEncoder(nn.Module, ABC):
 
     def _settle(self) -> Tensor:
         with torch.autocast(self.known_VD.device.type, enabled=False):
-            table_VD = self._unreadable(torch.arange(self.rows, device=self.known_VD.device))
+            table_VD = self.unreadable(torch.arange(self.rows, device=self.known_VD.device))
             rows_n = self.readable_V.nonzero()[:, 0]
             distinct_S, place_n = self.same_V[rows_n].unique(return_inverse=True)
             table_VD[rows_n] = self._settled_parts(distinct_S)[place_n]

@@ -129,7 +129,9 @@ class Image(ItemEncoder):
         """What the backbone makes of pictures by number (U, H)."""
         assert self.frozen is not None
         states = self.frozen.states(pictures_u).to(self.known_VD.device)
-        return states if self.stage is None or not len(states) else self.backbone.above(states)
+        if not len(states):
+            return states.new_zeros(0, self.backbone.hidden)
+        return states if self.stage is None else self.backbone.above(states)
 
     def rates(self) -> Mapping[str, float]:
         """The backbone learns slower."""

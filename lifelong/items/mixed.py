@@ -34,6 +34,8 @@ class Mixed(Composed):
         super().__init__(config, width, rows, named(config.of or ["text", "image"], "items: mixed: of"))
         self.both = config.both
         self.learn_missing()
+        for encoder in self.encoders().values():
+            encoder.missing_D = None  # they are asked for nothing that they cannot read
 
     def encode(self, rows_U: Tensor) -> Tensor:
         """Vectors (U, D) of rows."""

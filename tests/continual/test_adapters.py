@@ -4,22 +4,31 @@ import pytest
 import torch
 from torch import nn
 
+from lifelong.contents import read_contents, sit
 from lifelong.continual.site import Site, of_items
 from lifelong.continual.strategies.adapters import Adapters
+from lifelong.continual.view import ITEM_TABLE, render
 from lifelong.core import registry
+from lifelong.core.compute import Compute
 from lifelong.core.config import build
 from lifelong.core.errors import ConfigError
 from lifelong.core.fingerprint import tensors_hash
-from lifelong.core.slot import Opening
+from lifelong.core.progress import Silent
+from lifelong.core.slot import Map, Opening, Slot
+from lifelong.growing import known_items, nearest_encoding
+from lifelong.items.base import ItemEncoder
 from lifelong.living import LivingModel
+from lifelong.task import as_task
 from lifelong.testing import strategies as contract
 from lifelong.testing.windows import same_bits
 
 PARTS = ("houlsby", {"name": "houlsby", "form": "parallel"}, "pfeiffer", "lora", "compacter")
 
 
-@pytest.mark.parametrize("part", PARTS, ids=str)
-@pytest.mark.parametrize("encoder", registry.names("encoders"))
+EVERYWHERE = [*(("sasrec", part) for part in PARTS), *((name, "lora") for name in registry.names("encoders"))]
+
+
+@pytest.mark.parametrize(("encoder", "part"), EVERYWHERE, ids=str)
 def test_every_encoder_takes_every_part(encoder, part):
     world = contract.World(encoder)
     root = world.grow(contract.make("conure", keep=0.4, min_share=0.0), None, contract.ROWS - 1)
@@ -148,14 +157,9 @@ def test_both_encoders_by_default_one_where_the_task_says_so():
 
 def test_items_can_have_another_part():
     _, _, view = _opened(part={"name": "houlsby", "share": 2}, items_part={"name": "lora", "rank": 12}, top=1)
-    assert _names(view, of_items=False) == {
-        "encoder.blocks.1.attention_slot": "Houlsby",
-        "encoder.blocks.1.feed_forward_slot": "Houlsby",
-    }
-    assert _names(view, of_items=True) == {
-        "items.text.layer.1.query.slot": "LoRA",
-        "items.text.layer.1.value_slot": "LoRA",
-    }
+    users = {f"encoder.blocks.1.{end}_slot": "Houlsby" for end in ("attention", "feed_forward")}
+    assert _names(view, of_items=False) == users
+    assert _names(view, of_items=True) == {f"items.text.layer.1.{m}slot": "LoRA" for m in ("query.", "value_")}
     assert {part.down.weight.shape[0] for slot, part in view.parts.items() if slot.startswith("items")} == {12}
 
 
@@ -167,7 +171,7 @@ def _names(view, of_items):
     ("options", "opened"),
     [
         ({}, set()),
-        ({"norms": "all"}, {"first", "layer.0.norm", "layer.1.norm"}),
+        ({"norms": "all"}, {"layer.0.norm", "layer.1.norm"}),
         ({"norms": "all", "top": 1}, {"layer.1.norm"}),
         ({"norms": "all", "encoders": ["users"]}, set()),
     ],
@@ -272,7 +276,13 @@ def _label(number, **options):
     }
 
 
-NUMBERS = {"houlsby": 2 * (2 * 8 * 2 + 2 + 8), "pfeiffer": 2 * 8 * 2 + 2 + 8 + 16, "lora": 2 * 4 * 16}
+NUMBERS = {
+    "houlsby": 2 * (2 * 8 * 2 + 2 + 8),
+    "pfeiffer": 2 * 8 * 2 + 2 + 8 + 2 * 8,
+    "lora": 2 * 4 * (8 + 8),
+    "compacter": 2 * (4**3 + 2 * (8 + 4) + 4 + 8),
+}
+"""What one block of width 8 gets."""
 TASKS = [_label(n, part=part) for n, part in enumerate(PARTS)]
 
 
@@ -284,9 +294,8 @@ def _grow(path, cache, tasks):
 def test_adapters_of_every_sort_one_after_another_and_not_one_bit(tmp_path, monkeypatch):
     monkeypatch.setattr("lifelong.committing.check_candidate", lambda store, body, before: {})
     model, added = _grow(tmp_path / "m", tmp_path, [*TASKS, _label(5, part="lora", norms="all", top=1)])
-    assert sum(sum(addition.changed.values()) for addition in added) == 0
-    first = [version.body["tasks"]["next"] for version in model.store.log()]
-    assert all(entry == first[0] for entry in first)
+    log = [version.body["tasks"] for version in model.store.log()]
+    assert all(entry == log[-1][name] for tasks in log for name, entry in tasks.items())
     for name, member in model.members.items():
         trunk = set(model.answering(name).net.trunk_names())
         if name != "next":
@@ -309,8 +318,133 @@ def _counted(model, added):
         assert addition.trained == sum(stored.values()) + sum(
             v.numel() for n, v in own.items() if n.startswith("head.")
         )
-        if part in NUMBERS:
-            assert sum(stored.values()) == NUMBERS[part]
+        name = part if isinstance(part, str) else part["name"]
+        assert sum(stored.values()) == NUMBERS[name]
+
+
+class SlottedBlock(nn.Module):
+    """A map in a residual block, with the slots of both sorts."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.query, self.slot, self.norm = Map(width, width), Slot(width), nn.LayerNorm(width)
+
+    def forward(self, states_UH):
+        return self.norm(states_UH + self.slot(self.query(states_UH), states_UH))
+
+
+class Slotted(ItemEncoder):
+    """An item encoder of two blocks over the letters of a text."""
+
+    def __init__(self, config, width, rows):
+        super().__init__(config, width, rows)
+        self.layer = nn.ModuleList(SlottedBlock(LETTERS) for _ in range(2))
+        self.projection = nn.Linear(LETTERS, width)
+
+    def read(self, contents, cache, progress):
+        counts_VF = torch.zeros(self.rows, LETTERS)
+        for row, text in zip(contents.rows_n, contents.texts, strict=True):
+            for letter in text or "":
+                counts_VF[row, ord(letter) % LETTERS] += 1.0
+        self.register_buffer("counts_VF", counts_VF, persistent=False)
+        return counts_VF.any(dim=1)
+
+    def encode(self, rows_U):
+        states_UH = self.counts_VF[rows_U]
+        for block in self.layer:
+            states_UH = block(states_UH)
+        return self.projection(states_UH)
+
+
+LETTERS = 16
+BY_CONTENT = {**FIRST, "items": f"{__name__}:Slotted", "data": {"dataset": DATA, "inputs": {"domain": "domain_0"}}}
+
+
+def _wider(name, **changes):
+    inputs = {"domain": ["domain_0", "domain_1"]}
+    data = {"dataset": DATA, "inputs": inputs, "targets": {"domain": "domain_1"}}
+    return {"name": name, "head": "next_item", "data": data, "fit": {"epochs": 1}, **changes}
+
+
+@pytest.fixture
+def by_content(tmp_path, monkeypatch):
+    monkeypatch.setattr("lifelong.committing.check_candidate", lambda store, body, before: {})
+    return LivingModel.pretrain(tmp_path / "m", BY_CONTENT, cache=tmp_path)
+
+
+def _table(view, bank):
+    return render(bank, view, [ITEM_TABLE])[ITEM_TABLE]
+
+
+def _table_of(model, name):
+    return _table(model.members[name].view, model.bank)
+
+
+@pytest.mark.parametrize("part", ["houlsby", "lora"])
+def test_adapters_in_the_item_encoder_start_as_the_parent(by_content, part):
+    growth = by_content._growth(as_task(_label(0, part=part)), 0, Compute(), Silent())
+    phase = growth.first_phase()
+    opened = {name for name, p in growth.net.named_parameters() if p.requires_grad and of_items(name)}
+    assert all(name in opened for name in growth.net.own_tensors() if ".part." in name and of_items(name))
+    assert opened
+    assert all(".part." in name for name in opened)
+    assert all(slot.startswith(("items.layer.", "encoder.blocks.")) for slot in phase.view.parts)
+    before = by_content.answering("next").net.items.weight
+    same_bits(growth.net.content.settle(), before, "fresh adapters move the vectors of items")
+
+
+def test_only_adapters_of_the_item_encoder_are_trained_and_stored(by_content):
+    added = by_content.add_task(_label(0, part="lora", norms="all", top=1))
+    member = by_content.members["label_0"]
+    homes = {"layer.1.query.slot.part.down", "layer.1.query.slot.part.up", "layer.1.norm"}
+    assert {name.rpartition(".")[0] for name in member.encoding.tensors} == homes
+    assert member.encoding.parts == {"items.layer.1.query.slot": {"name": "lora", "rank": 4, "alpha": 4.0}}
+    assert not any(of_items(slot) for slot in member.parts)
+    own = [*member.own.values(), *member.encoding.tensors.values()]
+    assert added.trained == sum(v.numel() for v in own) + sum(
+        v.numel() for n, v in member.view.private.items() if "norm" in n
+    )
+    assert not torch.equal(_table_of(by_content, "label_0"), _table_of(by_content, "next"))
+
+
+def test_item_encoders_are_left_alone_where_the_task_says_so(by_content):
+    by_content.add_task(_label(0, encoders=["users"]))
+    member = by_content.members["label_0"]
+    assert member.encoding is None
+    assert torch.equal(_table_of(by_content, "label_0"), _table_of(by_content, "next"))
+    assert member.parts
+
+
+def test_children_read_newcomers_through_their_parents_adapters(by_content, tmp_path):
+    by_content.add_task(_label(0, part="houlsby", encoders=["items"]))
+    by_content.add_task(_wider("reading", parent="label_0", strategy="probe"))
+    by_content.add_task(_wider("going_on", parent="label_0", strategy={"name": "adapters", "part": "houlsby"}))
+    made, known = nearest_encoding(by_content.members, "reading"), len(_table_of(by_content, "label_0"))
+    assert set(made.parts) == {f"items.layer.{n}.slot" for n in (0, 1)}
+    assert "projection.weight" in made.tensors
+    assert by_content.members["reading"].encoding is None
+    assert _table_of(by_content, "reading")[known:].any()
+    _as_parents_encode(by_content, "reading", known)
+    gone_on = by_content.members["going_on"]
+    assert all(".part." in name for name in gone_on.encoding.tensors)
+    assert set(gone_on.encoding.parts) == set(made.parts)
+    assert {of_items(slot) for slot in gone_on.parts} == {False}
+    opened = LivingModel.open(tmp_path / "m", cache=tmp_path)
+    for name in by_content.members:
+        assert torch.equal(_table_of(opened, name), _table_of(by_content, name))
+
+
+@torch.no_grad()
+def _as_parents_encode(model, name, known):
+    """Newcomers have the vectors that the parent's encoder, adapters included, gives them."""
+    table_VD, made = _table_of(model, name), nearest_encoding(model.members, name)
+    encoder = Slotted(Slotted.Config(), table_VD.shape[1], len(table_VD))
+    sit(encoder, made.parts)
+    encoder.load_state_dict(dict(made.tensors))
+    task = model.members[name].task
+    contents = read_contents(task, model.prepare(task), known_items(model.members, name))
+    encoder.open(contents, None, None, None)
+    torch.testing.assert_close(encoder.eval().encode(torch.arange(known, len(table_VD))), table_VD[known:])
 
 
 @pytest.mark.slow

@@ -174,4 +174,5 @@ def amazon(folder):
     rows = "".join(f'B{i}\tA "toy {i}\tToys, Games\tLego\n' for i in range(4))
     write(folder / "Toys.item", f"item_id:token\ttitle:token_seq\tcategories:token_seq\tbrand:token\n{rows}")
     names = ("Arts", "Beauty", "Office", "Garden", "Toys")
-    return [{"path": str(folder), "variant": name, "core": 3} for name in names]
+    made = [{"path": str(folder), "variant": name, "core": 3} for name in names]
+    return [*made, {**made[0], "also": ["Beauty", "Toys"]}]

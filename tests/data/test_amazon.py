@@ -46,14 +46,26 @@ def test_the_core_is_what_is_left_in_the_end(folder, tmp_path):
 
 
 def test_texts_as_unisrec_cleans_them(folder):
+    none = {"title": None, "category": None, "brand": None, "domain": "arts"}
     items = {row["id"]: row for row in source(folder, "Arts").items().to_pylist()}
-    assert items["B0"] == {"id": "B0", "title": "Paint & Brush.", "category": "Arts Painting.", "brand": "Ann."}
-    assert items["B1"] == {"id": "B1", "title": None, "category": None, "brand": None}, "2000 characters are none"
+    assert items["B0"] == {**none, "id": "B0", "title": "Paint & Brush.", "category": "Arts Painting.", "brand": "Ann."}
+    assert items["B1"] == {**none, "id": "B1"}, "2000 characters are none"
     assert items["B2"]["brand"] == "Bob."
     old = source(folder, "Beauty").items().to_pylist()
-    assert old[1] == {"id": "B1", "title": "It's 1.", "category": "Beauty Hair.", "brand": None}
+    assert old[1] == {"id": "B1", "title": "It's 1.", "category": "Beauty Hair.", "brand": None, "domain": "beauty"}
     toys = source(folder, "Toys").items().to_pylist()
-    assert toys[0] == {"id": "B0", "title": "A toy 0.", "category": "Toys, Games.", "brand": "Lego."}
+    assert toys[0] == {"id": "B0", "title": "A toy 0.", "category": "Toys, Games.", "brand": "Lego.", "domain": "toys"}
+
+
+def test_several_categories_are_one_data_set(folder, tmp_path):
+    """Another file of other products; a user of both has one history; each category has its own core."""
+    text = (folder / "reviews_Beauty_5.json").read_text().replace('"B', '"C')
+    (folder / "reviews_Beauty_5.json").write_text(text)
+    (folder / "meta_Beauty.json").write_text("".join(f"{{'asin': 'C{i}', 'title': 'c'}}\n" for i in range(4)))
+    data = prepare(source(folder, "Arts", also=["Beauty"], ties="file"), tmp_path / "cache")
+    assert histories(data)["A3"] == ["B0", "C0", "B1", "C1", "B2", "C2"]
+    assert data.items["domain"].to_pylist() == ["arts"] * 4 + ["beauty"] * 4
+    assert len(source(folder, "Arts", also=["Arts"]).files()) == 2
 
 
 @pytest.mark.parametrize(
@@ -103,7 +115,7 @@ def test_missing_files_are_named(folder):
     with pytest.raises(DataError, match=r"holds no other.json"):
         source(folder, "Arts", file="other.json").identity()
     (folder / "meta_Beauty.json").write_text('{"asin": "X"}\n')
-    with pytest.raises(DataError, match=r"none of its 15 reviews is of a product with metadata"):
+    with pytest.raises(DataError, match=r"none of the 15 reviews of Beauty is of a product with metadata"):
         list(source(folder, "Beauty").events())
 
 

@@ -19,16 +19,24 @@ def source(folder, variant="50k", **options):
     return Microlens(Microlens.Config(**{"path": str(folder), "variant": variant, "min_user_events": 1, **options}))
 
 
+def short(data):
+    return {user: [item.rpartition("-")[2] for item in items] for user, items in histories(data).items()}
+
+
+def known(items):
+    return {row.pop("id").rpartition("-")[2]: row for row in items.to_pylist()}
+
+
 def test_milliseconds_and_their_order(folder, tmp_path):
     """User 8's three events lie in one second, and in another order within it than by item."""
     data = prepare(source(folder), tmp_path / "cache")
-    assert histories(data) == {"7": ["2", "3", "1"], "8": ["3", "1", "2"]}
+    assert short(data) == {"7": ["2", "3", "1"], "8": ["3", "1", "2"]}
     assert data.times_E.tolist()[3:] == [1_583_000_005] * 3
 
 
 def test_histories_without_times(folder, tmp_path):
     data = prepare(source(folder, "1M"), tmp_path / "cache")
-    assert histories(data) == {"7": ["2", "3", "1"], "8": ["3", "1", "2"]}
+    assert short(data) == {"7": ["2", "3", "1"], "8": ["3", "1", "2"]}
     assert data.times_E.tolist() == [0, 1, 2, 0, 1, 2]
     with pytest.raises(DataError, match=r"holds no MicroLens-50k_pairs.tsv"):
         source(folder, file="tsv").identity()
@@ -44,7 +52,8 @@ def test_histories_without_times(folder, tmp_path):
 )
 def test_titles(folder, variant, titles):
     items = source(folder, variant).items()
-    assert items["id"].to_pylist()[:3] == ["1", "2", "3"]
+    assert items["id"].to_pylist()[:3] == [f"{variant}-{n}" for n in (1, 2, 3)]
+    assert set(items["domain"].to_pylist()) == {variant}
     assert items["title"].to_pylist()[:3] == titles
 
 
@@ -57,7 +66,7 @@ def test_a_csv_parser_would_lose_titles(folder):
 
 
 def test_likes_views_categories_and_covers(folder):
-    items = {row["id"]: row for row in source(folder).items().to_pylist()}
+    items = known(source(folder).items())
     assert (items["1"]["likes"], items["1"]["views"], items["1"]["category"]) == ("10", "100", "pets")
     assert (items["2"]["likes"], items["2"]["category"]) == (None, None)
     assert (items["4"]["title"], items["4"]["views"]) == (None, "400")

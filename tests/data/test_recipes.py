@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import bulk
+import downloads
 import numpy as np
 import pytest
 import releases
@@ -60,6 +62,7 @@ def tenrec(folder):
 
 LABELS = ("age", "gender", "life")
 MADE = {"ttl": ttl, "movielens25m": movielens25m, "tenrec": tenrec}
+MADE |= {name: getattr(bulk, name) for name in downloads.SETS}
 
 
 @pytest.fixture(scope="module", params=MADE)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import downloads
 import pytest
 
 from lifelong.core.errors import ConfigError
@@ -10,14 +11,14 @@ from lifelong.task import Task
 
 TASKS = Path(__file__).parents[2] / "tasks"
 FILES = sorted(TASKS.rglob("*.yaml"))
-DOWNLOADED = ("ttl", "movielens25m", "tenrec")
+DOWNLOADED = ("ttl", "movielens25m", "tenrec", *downloads.SETS)
 
 
 def checked(path):
     """The task, after everything that names something was looked up."""
     task = Task.read(path)
     name, _, _ = make_config("datasets", task.data.dataset, f"{path}: dataset")
-    for kind, spec in (("encoders", task.encoder), ("objectives", task.objective)):
+    for kind, spec in (("encoders", task.encoder), ("objectives", task.objective), ("items", task.items)):
         if spec is not None:
             make_config(kind, spec, f"{path}: {kind}")
     assert name in names("datasets")

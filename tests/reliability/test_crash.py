@@ -11,7 +11,7 @@ from torments import TORMENTS, Trial, tree
 from lifelong.core.errors import UsageError
 from lifelong.store import collect as collecting
 from lifelong.store.store import Reference, Store
-from lifelong.testing.store import Died, DieAt, KillAt, Watched, in_child
+from lifelong.testing.store import DieAt, Died, KillAt, Watched, in_child
 
 pytestmark = pytest.mark.usefixtures("memory")
 SEEDS = range(2)

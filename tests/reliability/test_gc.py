@@ -1,4 +1,4 @@
-"""What a gc takes and what it leaves: never what is kept, pinned, leased, young, claimed or unknown, whatever the clock says."""
+"""What a gc takes and leaves: never what is kept, pinned, leased, young, claimed or unknown, whatever the clock says."""
 
 import os
 import random
@@ -16,7 +16,7 @@ from lifelong.store.documents import references
 from lifelong.store.files import Files
 from lifelong.store.leases import Lease, pin, pins, served
 from lifelong.store.store import Store
-from lifelong.testing.store import Died, DieAt, Watched
+from lifelong.testing.store import DieAt, Died, Watched
 
 pytestmark = pytest.mark.usefixtures("memory")
 DAY = 86_400

@@ -1,5 +1,6 @@
 """Taking tasks out and learning them anew: what was theirs is free, what is others' stays, and nothing is lost on the way."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from lifelong.testing.store import KillAt, Watched, in_child
 @pytest.fixture
 def model(tmp_path, tmp_path_factory, monkeypatch):
     lives.check_here(monkeypatch)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody cuts the power here
     return lives.copy_of(tmp_path_factory, tmp_path)
 
 

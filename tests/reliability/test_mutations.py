@@ -172,10 +172,14 @@ def test_a_model_cannot_name_code(whole, memory, canary, where):
     (values["data"] if where == "dataset" else values)[where] = {"name": "canary_of_a_model:Boom"}
     copy.replace("kids", "task", canonical_json(values))
     copy.close()
-    with pytest.raises(LifelongError):
+
+    def ask():
         model = LivingModel.open(copy.folder, cache=memory / "cache")
         model.predict([["i0000003"]], "kids")
         model.evaluate(["kids"])
+
+    with pytest.raises(ConfigError, match="if you trust it"):
+        ask()
     assert not canary()
 
 

@@ -1,4 +1,4 @@
-"""Real processes killed at random moments while another one reads all the time: nothing acknowledged is lost, nothing is mixed."""
+"""Real processes killed at random moments while another one reads: nothing acknowledged is lost, nothing is mixed."""
 
 import os
 import random

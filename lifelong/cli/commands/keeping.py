@@ -62,7 +62,9 @@ def verify(options: argparse.Namespace, console: Console) -> int:
     else:
         version = store.newest() if options.version is None else store.version(options.version)
         check = check_version(store, version, files)
-    console.show(check.as_dict(), pairs(_findings(check)))
+    given_up = [f"{problem.file}: {problem.reason}" for problem in files.given_up]
+    told = {"given up": f"{count(len(given_up))} files, taken by a gc or spoken of by a repair"} if given_up else {}
+    console.show(check.as_dict() | {"given_up": given_up}, pairs(_findings(check) | told))
     return 0 if check.ok else 1
 
 

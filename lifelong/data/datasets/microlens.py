@@ -17,7 +17,7 @@ from lifelong.data.datasets.downloads.base import Download
 from lifelong.data.datasets.downloads.histories import history_events
 from lifelong.data.datasets.downloads.pictures import Pictures
 from lifelong.data.datasets.downloads.rows import plain_rows
-from lifelong.data.datasets.downloads.tables import first_of_each, text_table
+from lifelong.data.datasets.downloads.tables import called, first_of_each, prefixed, text_table
 from lifelong.data.events import read_events
 from lifelong.data.formats.base import pieces
 
@@ -26,8 +26,8 @@ TITLES = ("titles.csv", "title_en.csv", "title.csv", "titles_en.csv")
 
 
 class Microlens(Download):
-    """Times are milliseconds, and those of one millisecond keep the order of the file. The items of a variant are numbered
-    from 1: `12` is another video in another variant. pairs.tsv names no times; an event's time is its place then.
+    """An item is `100k-12`, for every variant numbers its videos from 1. Times are milliseconds, and those of one millisecond
+    keep the order of the file. pairs.tsv names no times; an event's time is its place then.
 
     Titles are cut at the first comma of a line and never read as CSV, for quotes in them need not be closed; a line that does
     not begin with a number and a comma goes on with the title before it. A header is told by its first field.
@@ -64,12 +64,13 @@ class Microlens(Download):
     def events(self) -> Iterator[EventBatch]:
         """An event a pair, or an item of a history."""
         file = self.files()["events"]
-        if file.suffix == ".csv":
-            return read_events(file, COLUMNS, format="csv", delimiter=",", on_bad_rows=self.options.on_bad_rows)
-        return history_events(file, self.drops)
+        if file.suffix == ".tsv":
+            return prefixed(history_events(file, self.drops), self.options.variant)
+        read = read_events(file, COLUMNS, format="csv", delimiter=",", on_bad_rows=self.options.on_bad_rows)
+        return prefixed(read, self.options.variant)
 
     def items(self) -> pa.Table:
-        """title; likes, views, category and image as far as they are there."""
+        """title, domain (the variant); likes, views, category and image as far as they are there."""
         files = self.files()
         table = read_titles(files["titles"])
         if "counts" in files:
@@ -79,7 +80,8 @@ class Microlens(Download):
             opened = plain_rows(files["categories"], ",", last_takes_rest=True)
             columns = {"id": "videoID", "category": "category"}
             table = _joined(table, text_table(opened, columns, self.drops))
-        return table if self.pictures is None else self.pictures.beside(table)
+        table = table if self.pictures is None else self.pictures.beside(table)
+        return called(table, self.options.variant)
 
     @cached_property
     def pictures(self) -> Pictures | None:

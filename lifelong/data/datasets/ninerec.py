@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from lifelong.core.errors import DataError
 from lifelong.data.columns import Columns
-from lifelong.data.datasets.base import CodedBatch, EventBatch
+from lifelong.data.datasets.base import EventBatch
 from lifelong.data.datasets.downloads.base import Download
 from lifelong.data.datasets.downloads.histories import history_events
 from lifelong.data.datasets.downloads.pictures import Pictures
-from lifelong.data.datasets.downloads.tables import text_table
+from lifelong.data.datasets.downloads.tables import called, prefixed, text_table
 from lifelong.data.events import read_events
 from lifelong.data.formats import csv
 from lifelong.data.formats.base import Opened, first_line
@@ -85,17 +85,12 @@ class Ninerec(Download):
         """An event a pair, or an item of a history."""
         file = self.files()["events"]
         batches = history_events(file, self.drops) if file.suffix == ".tsv" else self._pairs(file)
-        for batch in batches:
-            place = batch.coded.column_names.index("item")
-            item_N = self._named(batch.table["item"].combine_chunks())
-            yield CodedBatch(batch.coded.set_column(place, "item", item_N), batch.rows_read, batch.dropped)
+        return prefixed(batches, self.domain)
 
     def items(self) -> pa.Table:
         """title (English), title_zh (Chinese), domain, and image where there are covers."""
-        known = self._items
-        named = known.set_column(0, "id", self._named(known["id"].combine_chunks()))
-        named = named.append_column("domain", pa.repeat(self.domain, len(named)))
-        return named if self.pictures is None else named.append_column("image", self.pictures.column(known["id"]))
+        known = self._items if self.pictures is None else self.pictures.beside(self._items)
+        return called(known, self.domain)
 
     @cached_property
     def pictures(self) -> Pictures | None:
@@ -142,6 +137,3 @@ class Ninerec(Download):
             f"{opened.label}: {shares} of its first two columns are items of {self.options.variant}_item.csv; say which one is "
             "the item with item_column: first or second"
         )
-
-    def _named(self, ids: pa.Array) -> pa.Array:
-        return pc.binary_join_element_wise(self.domain, ids.cast(pa.string()), "-")

@@ -159,7 +159,6 @@ def pooled(states_ULH: Tensor, mask_UL: Tensor, how: str) -> Tensor:
 
 
 def _load(folder: Path, name: str) -> Any:
-    describe(folder, name)
     told: dict[str, Any] = {"dtype": torch.float32, "output_loading_info": True}
     try:
         with _quiet():

@@ -1,6 +1,6 @@
 """Tables of items and users out of files with any column names: all text, null where empty, each id once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from lifelong.core.config import suggest
 from lifelong.core.errors import DataError
+from lifelong.data.datasets.base import CodedBatch, EventBatch
 from lifelong.data.datasets.downloads.rows import refuse
 from lifelong.data.formats.base import Opened
 from lifelong.data.ids import as_text
@@ -32,6 +33,24 @@ def text_table(opened: Opened, columns: Mapping[str, str], drops: bool) -> pa.Ta
     if not tables:
         return pa.table({name: pa.array([], pa.string()) for name in columns})
     return first_of_each(pa.concat_tables(tables).combine_chunks())
+
+
+def prefixed(batches: Iterable[EventBatch], prefix: str) -> Iterator[EventBatch]:
+    """The same events of items called `prefix-id`: the same number is another item in another data set."""
+    for batch in batches:
+        table = batch.coded
+        item = table["item"].combine_chunks().dictionary_encode()
+        names = pc.binary_join_element_wise(prefix, item.dictionary.cast(pa.string()), "-")
+        coded = pa.DictionaryArray.from_arrays(item.indices, names)
+        place = table.column_names.index("item")
+        yield CodedBatch(table.set_column(place, "item", coded), batch.rows_read, batch.dropped)
+
+
+def called(items: pa.Table, prefix: str) -> pa.Table:
+    """A table of items with the ids of `prefixed`, and the prefix as domain."""
+    ids = pc.binary_join_element_wise(prefix, items["id"].combine_chunks(), "-")
+    named = items.set_column(items.column_names.index("id"), "id", ids)
+    return named.append_column("domain", pa.repeat(prefix, len(named)))
 
 
 def trimmed(column: pa.Array) -> pa.Array:
