@@ -67,6 +67,8 @@ class Cases:
     left_out: Mapping[str, int] = field(default_factory=dict)
     notice: str = ""
     dataset_key: str = ""
+    users: pa.Array | None = field(default=None, repr=False, compare=False)
+    """Ids of all users of the data set, by their place; as they lie in its file. Never shown."""
 
     @property
     def counts_C(self) -> np.ndarray:
@@ -109,7 +111,8 @@ def make_cases(
     for name, part in (("training", train), ("validation", valid), ("test", test)):
         if not len(part):
             raise DataError(f"task {task.name!r}: no {name} cases are left of {len(points)}; {_reasons(left_out)}")
-    return Cases(sequences, train, valid, test, catalogue, known, new_items, left_out, prepared.notice, prepared.key)
+    about = (prepared.notice, prepared.key, _ids(prepared.users))
+    return Cases(sequences, train, valid, test, catalogue, known, new_items, left_out, *about)
 
 
 def _readable(task: Task, prepared: Prepared, parent_knows: ItemRows | None) -> np.ndarray:

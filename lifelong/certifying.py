@@ -112,14 +112,17 @@ def _ask(
     same = entry["stack"] == numeric_stack()
     difference, close = (0.0, True) if same else largest_difference(golden, answering)
     reference = golden if same else {**golden, **whole}
-    asked = [(size, *_compared(reference, answering, size)) for size in sizes]
+    asked = [(size, *_compared(reference, whole if size == PROBES else None, answering, size)) for size in sizes]
     print_of = fingerprint(answering.net)
     return Asking(number, name, threads, print_of, asked, tensors_hash(whole), same, difference, close)
 
 
-def _compared(reference: dict[str, Tensor], answering: Answering, size: int) -> tuple[int, int]:
-    """(values compared, values changed) when all probes are asked in requests of so many users."""
-    given = answers(answering, reference["windows"], size)
+def _compared(
+    reference: dict[str, Tensor], given: dict[str, Tensor] | None, answering: Answering, size: int
+) -> tuple[int, int]:
+    """(values compared, values changed) when all probes are asked in requests of so many users; given: the answers, where they
+    are there already."""
+    given = given or answers(answering, reference["windows"], size)
     return sum(value.numel() for value in given.values()), sum(changed_values(reference[k], given[k]) for k in given)
 
 

@@ -27,6 +27,7 @@ from lifelong.entries import (
 )
 from lifelong.growing import Member, make_parts
 from lifelong.network import Design, TaskNet
+from lifelong.privacy.seen import PEOPLE
 from lifelong.store.folder import check_size
 from lifelong.store.store import Reference, Store
 from lifelong.store.tensors import pack, unpack
@@ -48,7 +49,7 @@ def save_member(store: Store, bank: Bank, member: Member) -> dict[str, Any]:
     """Put the task's files into the store and return its entry of the version: parent, owner, rows, files.
 
     Files: weights (claims packed with their bit masks, rows, private, head and parts), task, catalogue, items, record; and
-    encoding, of a task that has learnt to read items by their content.
+    encoding, of a task that has learnt to read items by their content; people, of one that was trained just now.
     """
     encoding = member.encoding
     files = {
@@ -58,6 +59,7 @@ def save_member(store: Store, bank: Bank, member: Member) -> dict[str, Any]:
         "catalogue": store.put(canonical_json(list(member.catalogue))),
         "items": store.put(canonical_json(member.items.to_pylist())),
         "record": store.put(canonical_json(member.record)),
+        **({PEOPLE: store.put(member.seen.packed(store.lineage, member.name))} if member.seen else {}),
     }
     view = member.view
     return {

@@ -9,6 +9,7 @@ from lifelong.checkpoint import Loaded, save_member
 from lifelong.core.config import plain
 from lifelong.core.errors import ForgettingError
 from lifelong.core.fingerprint import json_hash, numeric_stack
+from lifelong.privacy.seen import carry_people
 from lifelong.sealing import PROBE_ROLE, seal
 from lifelong.store.store import Store
 from lifelong.verification import changed_weights, check_candidate
@@ -62,6 +63,7 @@ def write_body(store: Store, loaded: Loaded, before: dict[str, Any] | None, writ
         entry["files"][PROBE_ROLE] = store.put(sealed.probes).as_dict()
         identity = identity_of(plain(loaded.design), sealed.fingerprint, entry["files"])
         tasks[name] = {**entry, "fingerprint": sealed.fingerprint, "identity": identity, "stack": numeric_stack()}
+    carry_people(tasks, before["tasks"] if before else {}, written)
     return {"lifelong": __version__, "design": plain(loaded.design), "order": list(loaded.members), "tasks": tasks}
 
 

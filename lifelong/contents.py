@@ -61,6 +61,8 @@ class ItemSource:
         if self.inherited is not None and not fresh:
             sit(encoder, self.inherited.parts)
             encoder.restore(dict(self.inherited.tensors))
+        else:
+            encoder.begin(float(self.design.options.get("item_std") or width**-0.5) * width**0.5)
         encoder.open(self.contents, known_VD, self.cache or cache_folder(), self.progress)
         for name, rate in encoder.rates().items():
             encoder.get_parameter(name).lr_scale = rate  # type: ignore[attr-defined]

@@ -32,6 +32,7 @@ _SPECS = ("head", "strategy", "objective", "encoder")
 MOST_OWNERS = 2**15 - 1
 MOST_EVENTS = 10_000
 MOST_CHUNK = 4_096
+MOST_OPTION, MOST_LAYERS = 65_536, 1_024
 ROOM = 1_000_000
 NUMBERS_A_BYTE = 1_024
 """A file of weights stands for at most so many numbers a byte, and ROOM beside: a bit mask stands for eight, a table of which
@@ -98,6 +99,11 @@ def checked_design(body: Mapping[str, Any], stored: int) -> tuple[Design, TaskNe
     for name, least, most in (("length", 1, MOST_EVENTS), ("past", 0, MOST_EVENTS), ("chunk", 1, MOST_CHUNK)):
         if not least <= getattr(design, name) <= most:
             raise ModelCorrupt(f"{BODY}: design.{name} is {getattr(design, name)}, it must lie in {least} to {most}")
+    for name, value in {**design.options, **(design.longterm or {})}.items():
+        most = MOST_LAYERS if name in ("blocks", "layers") else MOST_OPTION
+        parts = value if isinstance(value, (list, tuple)) else [value]
+        if len(parts) > MOST_LAYERS or any(isinstance(part, int) and abs(part) > most for part in parts):
+            raise ModelCorrupt(f"{BODY}: design: {name} is {value!r:.40}, more than an encoder has")
     with torch.device("meta"):
         trunk = TaskNet(design, 1, None)
     check_room(sum(p.numel() for p in trunk.parameters()), stored, f"{BODY}: design")

@@ -32,6 +32,7 @@ from lifelong.items.base import ItemEncoder
 from lifelong.network import Design, TaskNet
 from lifelong.objectives.base import Objective
 from lifelong.parallel.group import ALONE, Group
+from lifelong.privacy.seen import Seen, seen_in
 from lifelong.resume import Resume
 from lifelong.starting import FirstValues, WithEncoded, start_head
 from lifelong.task import Task
@@ -61,6 +62,8 @@ class Member:
     """What is told of its training: seconds, parameters, curve, data key."""
     encoding: Encoding | None = None
     """What it has learnt about reading items by their content; None where it reads them as its parents do."""
+    seen: Seen | None = None
+    """Whom it was trained on, until it is stored."""
 
     @property
     def name(self) -> str:
@@ -310,7 +313,13 @@ class Growth:
             parts,
             record,
             encoding,
+            self._seen(),
         )
+
+    def _seen(self) -> Seen | None:
+        ids, cases = self.cases.users, self.cases
+        kept = ids is not None and self.task.data.people
+        return seen_in(ids, cases.train.users_N, cases.valid.users_N) if kept else None
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

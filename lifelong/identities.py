@@ -23,7 +23,7 @@ class Life:
     identity: str
     versions: list[int] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
-    """What versions may say of it: one entry, and another after each migration."""
+    """What versions may say of it: one entry, and another after each migration, and each erasure that moves no weight."""
     ended: str = ""
 
     @property
@@ -68,7 +68,7 @@ def _told_otherwise(life: Life, entry: Entry, version: Version) -> Iterator[str]
     """Take the entry in, or say what in it is not as it was."""
     if entry in life.entries:
         return
-    if not life.entries or (version.op == "migrate" and entry["fingerprint"] == life.entry["fingerprint"]):
+    if not life.entries or (version.op in ("migrate", "erase") and entry["fingerprint"] == life.entry["fingerprint"]):
         life.entries.append(entry)
         return
     before = life.entry

@@ -306,7 +306,7 @@ class LivingModel(Opened):
             raise UsageError(nothing_new(member.name))
         op = "retrain" if self._instead_of else "add"
         self.version = self.store.commit(body, op, self.version, int(time.time()))
-        self.bank, self.members = loaded.bank, loaded.members
+        self.bank, self.members = loaded.bank, loaded.members | {member.name: replace(member, seen=None)}
         self._mounted = self._mounted if isolates else {}
         entry = body["tasks"][member.name]
         return Addition(

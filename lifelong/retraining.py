@@ -12,7 +12,8 @@ from lifelong.task import Task
 def task_again(member: Member, given: Task | None) -> Task:
     """The task that is learnt in a member's place: `given`, or the same one again, on the parent that it stands on.
 
-    Raises ConfigError for another name, or a stored one that would import code; UsageError for a strategy that changes the tasks before it.
+    Raises ConfigError for another name, or where a stored name would import code; UsageError for a strategy that changes the
+    tasks before it.
     """
     if given is None:
         check_names(member.task)

@@ -38,6 +38,9 @@ class TaskData:
     {churn: {cut: 2017-11-01, days: 14}}, {buys: …} or {propensity: …}; see data/derived.py."""
     split: Split = field(default_factory=Split)
     """A split's name, or {name: …, option: …}."""
+    people: bool = True
+    """Keep salted filters of whom the task was trained on, for `who-saw` and `erase`; false keeps nothing of anybody, and an
+    erasure then learns the task anew whenever its data have changed (privacy/seen.py)."""
 
     @property
     def labels(self) -> dict[str, Derived | None]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 WIDTH_OF_A_FILE = 120
 """Columns of a table that goes into a file or a pipe, where COLUMNS does not say."""
 
+LONGEST = 2_000
+"""Characters of a cell."""
+
 
 class Console:
     """Where a command puts its result, and whom it tells what it is doing."""
@@ -42,13 +45,16 @@ class Console:
             print(json.dumps(_plain(document), indent=1, allow_nan=False))
             return 0
         from rich.console import Console as Rich
+        from rich.text import Text
+
+        from lifelong.reports.format import line
 
         in_a_file = not sys.stdout.isatty() and "COLUMNS" not in os.environ
         rich = Rich(width=WIDTH_OF_A_FILE if in_a_file else None, highlight=False, markup=False, emoji=False)
         with rich.capture() as drawn:
             for part in parts:
-                rich.print(part)
-        print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+                rich.print(Text(line(part)) if isinstance(part, str) else part)
+        print("\n".join(drawn_line.rstrip() for drawn_line in drawn.get().split("\n")).rstrip("\n"))
         return 0
 
     def close(self) -> None:
@@ -66,7 +72,7 @@ def pairs(rows: Mapping[str, str]) -> "Table":
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows.items():
-        table.add_row(Text(_clean(name)), Text(_clean(value)))
+        table.add_row(Text(_cell(name)), Text(_cell(value)))
     return table
 
 
@@ -78,16 +84,17 @@ def columns(heads: Sequence[str], lines: Sequence[Sequence[str]], numbers: Seque
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for head in heads:
-        table.add_column(head, justify="right" if head in numbers else "left", overflow="fold")
+        table.add_column(Text(_cell(head)), justify="right" if head in numbers else "left", overflow="fold")
     for line in lines:
-        table.add_row(*(Text(_clean(cell)) for cell in line))
+        table.add_row(*(Text(_cell(cell)) for cell in line))
     return table
 
 
-def _clean(text: str) -> str:
-    from lifelong.reports.format import clean
+def _cell(text: str) -> str:
+    """On one line; what would fill the screen is cut: --json has it all."""
+    from lifelong.reports.format import line, shorten
 
-    return clean(text)
+    return shorten(line(text), LONGEST) if len(text) > LONGEST else line(text)
 
 
 def _plain(value: Any) -> Any:

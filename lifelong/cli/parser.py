@@ -26,6 +26,7 @@ MODULES = (
     "proving",
     "changing",
     "tending",
+    "privacy",
     "data",
 )
 ABOUT = "One user encoder that learns task after task for years, and never forgets."

@@ -44,3 +44,12 @@ def last_of_each_block(modules: Iterable[str]) -> list[str]:
     ['blocks.0.slot2', 'blocks.1.slot2']
     """
     return list({block_of(module): module for module in modules}.values())
+
+
+def of_items(name: str) -> bool:
+    """Whether a slot or a parameter of this name is an item encoder's; all others are the user encoder's.
+
+    >>> of_items("items.text.blocks.0.slot"), of_items("encoder.blocks.0.slot1")
+    (True, False)
+    """
+    return name.startswith("items.")

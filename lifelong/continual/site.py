@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lifelong.continual.bank import FREE, Bank, owned_by, private_values
+from lifelong.continual.blocks import of_items
 from lifelong.continual.past import Earlier, Seen
 from lifelong.continual.view import View, grows, render
 from lifelong.core.errors import CapacityError, ConfigError
@@ -36,8 +37,7 @@ class Site:
     """A fork of the bank, the parent's view, and the claims of the task that grows here.
 
     `claims`: name -> bool mask (per row for tables) of what the task may train in the bank. `rows` counts the item rows
-    that the task knows, `new_rows` of them its own. `slots`: slot name -> what a part finds there, those of item encoders among
-    them.
+    that the task knows, `new_rows` of them its own. `slots`: name of a free slot -> what a part finds there; of items, too.
     """
 
     bank: Bank
@@ -281,15 +281,6 @@ class Site:
     def _need_parent(self, why: str) -> None:
         if self.parent is None:
             raise ConfigError(f"a model's first task has no parent, and this strategy {why}: use conure or scratch")
-
-
-def of_items(name: str) -> bool:
-    """Whether a slot or a parameter of this name is an item encoder's; all others are the user encoder's.
-
-    >>> of_items("items.text.blocks.0.slot"), of_items("encoder.blocks.0.slot1")
-    (True, False)
-    """
-    return name.startswith("items.")
 
 
 def _put_private(view: View, name: str, value: Tensor) -> None:

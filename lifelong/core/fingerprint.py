@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,10 @@ from torch import Tensor
 
 NUMERIC_VERSION = 1
 """Raised whenever a change of ours may change the bits of an output."""
+
+KERNEL_SWITCHES = ("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""Environment variables that let the libraries take other kernels: with MKL_CBWR=COMPATIBLE half of all answers have other
+bits. Named in the stack only where they are set."""
 
 
 def tensor_bytes(tensor: Tensor) -> bytes:
@@ -39,7 +44,7 @@ def canonical_json(document: Any) -> bytes:
 
 
 def numeric_stack(device: str | torch.device = "cpu") -> dict[str, str]:
-    """What decides the bits of a float32 result: device, instruction set, library versions."""
+    """What decides the bits of a float32 result: device, instruction set, library versions, switches that choose kernels."""
     stack = {
         "numeric_version": str(NUMERIC_VERSION),
         "device": str(torch.device(device).type),
@@ -49,6 +54,7 @@ def numeric_stack(device: str | torch.device = "cpu") -> dict[str, str]:
         "mkl": _library_version("Math Kernel Library"),
         "onednn": _library_version("MKL-DNN"),
     }
+    stack |= {name: os.environ[name] for name in KERNEL_SWITCHES if os.environ.get(name)}
     if stack["device"] == "cuda":
         stack |= {
             "gpu": torch.cuda.get_device_name(),

@@ -5,7 +5,7 @@ import struct
 import warnings
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from lifelong.core.errors import DataError
 
@@ -50,7 +50,7 @@ def decode_picture(data: bytes, what: str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound below is the lower one
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise Unreadable(what, "not a picture", f"is none of {', '.join(FORMATS)}") from None
     except Image.DecompressionBombError:
         raise Unreadable(what, "too large", f"has more than {MAX_PIXELS:,} pixels") from None

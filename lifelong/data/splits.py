@@ -41,7 +41,7 @@ class Split:
 
 def user_parts(ids: pa.Array | pa.ChunkedArray, split: Split) -> np.ndarray:
     """TRAIN, VALID or TEST of each user (U, int8) from its id and the salt alone: a user never crosses, in any data set."""
-    place_U = _hash(ids, split.salt).astype(np.float64) / 2.0**64
+    place_U = id_hashes(ids, split.salt).astype(np.float64) / 2.0**64
     parts_U = np.full(len(place_U), TRAIN, np.int8)
     parts_U[place_U < split.test + split.valid] = VALID
     parts_U[place_U < split.test] = TEST
@@ -87,7 +87,7 @@ def _leave_one_out(users_N: np.ndarray) -> np.ndarray:
     return np.select([from_end_N == 1, from_end_N == 2], [TEST, VALID], TRAIN).astype(np.int8)
 
 
-def _hash(ids: pa.Array | pa.ChunkedArray, salt: str) -> np.ndarray:
+def id_hashes(ids: pa.Array | pa.ChunkedArray, salt: str) -> np.ndarray:
     """A 64-bit hash of each id: FNV-1a over salt and bytes, finished by splitmix64; a step takes one byte of every id."""
     starts_U, lengths_U, bytes_N = _raw(ids)
     hash_U, place = np.full(len(starts_U), _FNV_OFFSET), 0

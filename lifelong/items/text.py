@@ -19,7 +19,7 @@ from lifelong.items.layers.frozen_texts import FrozenTexts, alike
 from lifelong.items.layers.language import PIECE, Language, describe, pooled
 from lifelong.items.layers.pieces import filled
 from lifelong.items.layers.places import locate
-from lifelong.items.layers.projection import Form, Statistics, project
+from lifelong.items.layers.projection import Form, Statistics, map_rates, project, scale
 from lifelong.items.layers.sublayers import open_slots
 from lifelong.items.layers.tokens import load_tokenizer, padded_length, tokenize
 
@@ -173,10 +173,13 @@ class Text(ItemEncoder):
         return self.projection(self.statistics(features_UH))
 
     def rates(self) -> Mapping[str, float]:
-        """The backbone learns slower."""
-        return {
-            n: self.options.rate for n, _ in self.named_parameters() if n.startswith("backbone.") and ".part." not in n
-        }
+        """The backbone learns slower, and so does the map (map_rates)."""
+        backbone = {n for n, _ in self.named_parameters() if n.startswith("backbone.") and ".part." not in n}
+        return {**dict.fromkeys(backbone, self.options.rate), **map_rates(self.projection, "projection")}
+
+    def begin(self, length: float) -> None:
+        """By the map."""
+        scale(self.projection, length)
 
     def train(self, mode: bool = True) -> "Text":
         """Frozen or not, the backbone stays in evaluation mode, unless its dropout is wanted in what is trained."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lifelong.reports.format import is_number
+from lifelong.reports.format import clean, is_number
 from lifelong.reports.verdict import cell, runs, runs_of
 
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
@@ -58,11 +58,13 @@ def _rows(name: str, strategy: Mapping[str, Any], metrics: Mapping[Any, Any]) ->
 
 
 def guarded(value: Any) -> Any:
-    """A cell that no spreadsheet runs as a formula: text that begins like one gets an apostrophe in front.
+    """A cell that no spreadsheet runs as a formula: text that begins like one gets an apostrophe in front. Nor does a terminal
+    that shows the file obey it: control characters become �.
 
     >>> guarded("=1+1"), guarded("-0.5"), guarded("age")
     ("'=1+1", '-0.5', 'age')
     """
     if not isinstance(value, str) or NUMBER.fullmatch(value):
         return value
-    return f"'{value}" if value.lstrip().startswith(FORMULA) or value.startswith(("\t", "\r", "\n")) else value
+    runs = value.lstrip().startswith(FORMULA) or value.startswith(("\t", "\r", "\n"))
+    return f"'{clean(value)}" if runs else clean(value)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 MISSING = "–"
+STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode categories of what steers and is not read: control, format (bidi), halves of surrogates, separators of lines."""
 
 
 def clean(text: Any) -> str:
@@ -14,9 +16,19 @@ def clean(text: Any) -> str:
     >>> clean("age\\x1b[31m")
     'age�[31m'
     """
-    return "".join(
-        "\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c for c in str(text)
-    )
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join("\ufffd" if unicodedata.category(c) in STEERING and c not in "\n\t" else c for c in text)
+
+
+def line(text: Any) -> str:
+    """The same on one line, as a cell of a table wants it: what would begin another, or move to another column, is spelt out.
+
+    >>> line("kids\\nage 5")
+    'kids\\\\nage 5'
+    """
+    return clean(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def is_number(value: Any) -> TypeGuard[float]:

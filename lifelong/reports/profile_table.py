@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lifelong.reports.format import change, clean, count, is_number, score
+from lifelong.reports.format import change, count, is_number, line, score
 from lifelong.reports.tables import open_table
 
 
@@ -15,7 +15,7 @@ def profile_table(document: Mapping[str, Any]) -> Group:
     """The tables of what `lifelong.profiling.profile` returns; plus and minus are half the interval."""
     parts: list[RenderableType] = []
     for name, task in (document.get("tasks") or {}).items():
-        parts.append(Text(f"{clean(name)}: {_who(document, task)}", style="bold"))
+        parts.append(Text(f"{line(name)}: {_who(document, task)}", style="bold"))
         for title, table in (("over folds", task.get("folds")), ("its own sealed split", task.get("sealed"))):
             if table:
                 parts += [Text(""), _methods(title, table, task.get("metrics") or []), *_differences(table)]
@@ -34,7 +34,7 @@ def _methods(title: str, table: Mapping[str, Any], metrics: list[str]) -> Table:
     for name, method in (table.get("methods") or {}).items():
         values = ((method.get("metrics") or {}).get(metric) or {} for metric in metrics)
         cells = [Text(_value(m)) for m in values]
-        made.add_row(Text(clean(name)), *cells, score(method.get("ece")), style="bold" if method.get("ours") else None)
+        made.add_row(Text(line(name)), *cells, score(method.get("ece")), style="bold" if method.get("ours") else None)
     return made
 
 
@@ -54,4 +54,4 @@ def _differences(table: Mapping[str, Any]) -> Iterator[RenderableType]:
             for metric, m in by_metric.items()
             if is_number(m.get("low")) and is_number(m.get("high")) and (m["low"] > 0 or m["high"] < 0)
         ]
-        yield Text(f"{clean(ours)}: {clean('; '.join(said)) or 'no difference is clear of zero'}", style="dim")
+        yield Text(f"{line(ours)}: {line('; '.join(said)) or 'no difference is clear of zero'}", style="dim")

@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from lifelong.reports.format import change, clean, count, duration, interval, is_number, percent, score, size
+from lifelong.reports.format import change, count, duration, interval, is_number, line, percent, score, size
 from lifelong.reports.sections import STATES
 from lifelong.reports.verdict import Verdict, cell, final, learned, overall, verdicts
 
@@ -43,7 +43,7 @@ def forgetting_table(document: Mapping[str, Any]) -> Group:
     strategies = document.get("strategies") or {}
     parts: list[RenderableType] = [_summary(document)]
     for name, strategy in strategies.items():
-        parts.extend((Text(""), Text(clean(name), style="bold"), Matrix(strategy)))
+        parts.extend((Text(""), Text(line(name), style="bold"), Matrix(strategy)))
     return Group(*parts)
 
 
@@ -52,7 +52,7 @@ def _summary(document: Mapping[str, Any]) -> Table:
     for verdict in verdicts(document):
         strategy = overall(document, verdict.name)
         table.add_row(
-            Text(clean(verdict.name)),
+            Text(line(verdict.name)),
             _state(verdict),
             count(verdict.probes.differ if verdict.probes.same is not None else strategy.get("changed_bits")),
             change(strategy.get("forgetting")).lstrip("+"),
@@ -83,7 +83,7 @@ class Matrix:
         table = open_table("after learning", *(str(j + 1) for j in columns), words=1)
         for i, task in enumerate(self.strategy["tasks"]):
             values = (cell(self.strategy, "matrix", i, j) for j in columns)
-            table.add_row(Text(f"{i + 1} {clean(task)}"), *(score(v) if is_number(v) else "" for v in values))
+            table.add_row(Text(f"{i + 1} {line(task)}"), *(score(v) if is_number(v) else "" for v in values))
         table.add_section()
         ends = [(learned(self.strategy, j), final(self.strategy, j)) for j in columns]
         moved = [last - first if is_number(first) and is_number(last) else None for first, last in ends]
@@ -101,14 +101,14 @@ def inspect_table(description: Mapping[str, Any]) -> Group:
     description: model, version, encoder, parameters, free, and tasks with name, parent, strategy, owned, visible,
     bytes, seconds; owned, visible and free are shares of the prunable weights.
     """
-    head = f"{clean(description.get('model', ''))}, version {description.get('version')}"
-    head += f": {clean(description.get('encoder', ''))}, {count(description.get('parameters'))} parameters"
+    head = f"{line(description.get('model', ''))}, version {description.get('version')}"
+    head += f": {line(description.get('encoder', ''))}, {count(description.get('parameters'))} parameters"
     table = open_table("task", "parent", "strategy", "owns", "", "sees", "size", "trained", words=4)
     for task in description.get("tasks") or []:
         table.add_row(
-            Text(clean(task.get("name", ""))),
-            Text(clean(task.get("parent") or "")),
-            Text(clean(task.get("strategy", ""))),
+            Text(line(task.get("name", ""))),
+            Text(line(task.get("parent") or "")),
+            Text(line(task.get("strategy", ""))),
             _bar(task.get("owned")),
             percent(task.get("owned")),
             percent(task.get("visible")),
@@ -132,7 +132,7 @@ def evaluation_table(results: Mapping[str, Mapping[str, Mapping[str, Mapping[str
     """
     table = open_table("task", "method", "metric", "value", "95 % interval", "cases", words=3)
     for task, methods in results.items():
-        label = clean(task)
+        label = line(task)
         for metric in dict.fromkeys(m for measures in methods.values() for m in measures):
             for method, measures in methods.items():
                 if metric in measures:
@@ -145,8 +145,8 @@ def evaluation_table(results: Mapping[str, Mapping[str, Mapping[str, Mapping[str
 def _measured(method: str, metric: str, m: Mapping[str, Any]) -> Sequence[Text]:
     style = "bold" if method == "model" else ""
     cells = (
-        clean(method),
-        clean(metric),
+        line(method),
+        line(metric),
         score(m.get("value")),
         interval(m.get("low"), m.get("high")),
         count(m.get("n")),
@@ -158,5 +158,7 @@ def open_table(*heads: str, words: int) -> Table:
     """An open table; all but the first `words` columns are numbers, set to the right and never broken."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
     for i, head in enumerate(heads):
-        table.add_column(head, justify="left" if i < words else "right", no_wrap=i >= words, overflow="fold")
+        table.add_column(
+            Text(line(head)), justify="left" if i < words else "right", no_wrap=i >= words, overflow="fold"
+        )
     return table

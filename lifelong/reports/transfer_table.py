@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lifelong.reports.format import change, clean, count, percent, score
+from lifelong.reports.format import change, count, line, percent, score
 from lifelong.reports.tables import open_table
 
 
@@ -15,9 +15,9 @@ def transfer_table(document: Mapping[str, Any]) -> Group:
     """One table a target, readable at 80 columns; below them a line a policy."""
     shown: list[RenderableType] = []
     for name, target in document["targets"].items():
-        about = f"{clean(name)}: {count(target['cases'])} cases, {count(target['items'])} items"
+        about = f"{line(name)}: {count(target['cases'])} cases, {count(target['items'])} items"
         shown += [Text(about, style="bold"), _table(target), Text("")]
-    notes = [f"{name}: {policy['about']}" for name, policy in document["policies"].items()]
+    notes = [line(f"{name}: {policy['about']}") for name, policy in document["policies"].items()]
     intervals = "intervals: 95 % over users; – ids: paired, over users and seeds"
     return Group(*shown, Text("\n".join([*notes, intervals]), style="dim"))
 
@@ -28,7 +28,7 @@ def _table(target: Mapping[str, Any]) -> Table:
     for name, row in target["policies"].items():
         users, over = row["users"][metric], row["over_ids"].get(metric)
         table.add_row(
-            Text(clean(name)),
+            Text(line(name)),
             score(row["values"][metric]["mean"]),
             f"{score(users['low'])} {score(users['high'])}",
             ""
@@ -40,7 +40,7 @@ def _table(target: Mapping[str, Any]) -> Table:
     for name, values in target["baselines"].items():
         found = values[metric]
         table.add_row(
-            Text(clean(name), style="dim"),
+            Text(line(name), style="dim"),
             score(found["value"]),
             f"{score(found['low'])} {score(found['high'])}",
             "",

@@ -1,9 +1,10 @@
 """Garbage collection in two steps, a mark and a deletion: what is served, pinned, young or unknown is never taken.
 
 What goes: objects that no kept version refers to, leftovers of interrupted commits, expired leases, the state of jobs that
-nobody went on with. Files of versions stay for ever, so the chain of hashes can always be checked; of a version whose objects
-go, a note beside it says so, on the disk before the first of them goes. A writer claims what it refers to by making it young,
-and an object is looked at once more after it was taken out of the way; so a gc needs neither a lock nor a right clock.
+nobody went on with; versions that an erasure has ended are not kept once its time is over. Files of versions stay for ever, so
+the chain of hashes can always be checked; of a version whose objects go, a note beside it says so, on the disk before the first
+of them goes. A writer claims what it refers to by making it young, and an object is looked at once more after it was taken out
+of the way; so a gc needs neither a lock nor a right clock.
 """
 
 import os
@@ -18,7 +19,7 @@ from typing import TypeGuard
 
 from lifelong.core.errors import ModelCorrupt, UsageError
 from lifelong.store import folder as layout
-from lifelong.store.documents import OBJECT_FILE, Version, encode_note, references, seal, unseal
+from lifelong.store.documents import OBJECT_FILE, Version, encode_note, ended, references, seal, unseal
 from lifelong.store.files import read_plain, reading_error, writing_errors
 from lifelong.store.leases import LEASE_FILE, leases, pins
 from lifelong.store.names import is_name
@@ -129,14 +130,16 @@ def collect(
 
 def _kept(store: Readable, history: list[Version], rules: Rules, now: float) -> dict[int, str]:
     there = {version.number for version in history}
-    kept = {version.number: f"among the newest {rules.last}" for version in history[-rules.last :]}
+    over = ended(history, now)  # what an erasure took out has no other right to stay
+    kept = {v.number: f"among the newest {rules.last}" for v in history[-rules.last :] if v.number not in over}
     for version in history:
-        if version.created > now - rules.young:
+        if version.created > now - rules.young and version.number not in over:
             kept.setdefault(version.number, "young")
     for name, (numbers, until) in leases(store).items():
         if until > now:
             kept |= {number: f"leased by {name.removeprefix('lease-')}" for number in numbers}
     kept |= {number: f"pinned as {name}" for name, number in pins(store).items()}
+    kept |= {number: f"{why}, though an erasure ended it" for number, why in kept.items() if number in over}
     if kept.keys() - there:
         raise ModelCorrupt(
             f"{store.path}: version {min(kept.keys() - there)} is to be kept and cannot be read; repair first"

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -19,6 +19,8 @@ COLLECTED_FILE = re.compile(r"[0-9]{8}\.collected")
 OBJECT_FILE = re.compile(r"[0-9a-f]{64}")
 REPAIR = "repair"
 """The op of a version that gives damaged ones up, and the entry of its body that says which; see Losses."""
+ERASE = "erase"
+"""The op of a version that ends others because people were taken out, and the entry of its body that says which tasks."""
 _NUMBER = re.compile(r"[1-9][0-9]{0,7}")
 _FIELDS = {"format", "min_reader", "v", "parent", "op", "created", "body"}
 
@@ -86,6 +88,22 @@ def losses(version: Version) -> Losses:
     ):
         raise ModelCorrupt(f"version {version.number} is a repair of versions that were not there")
     return Losses({int(key): above for key, above in lost.items()}, frozenset(broken))
+
+
+def due(version: Version) -> int:
+    """Until when (Unix seconds) the versions before an erasure may be opened. Raises ModelCorrupt where it does not say so."""
+    given = version.body.get(ERASE)
+    until = given.get("purge_after") if isinstance(given, dict) else None
+    if until is None or not _is_count(until):
+        raise ModelCorrupt(f"version {version.number} is an erasure and does not say until when others stay")
+    return int(until)
+
+
+def ended(versions: Iterable[Version], now: float | None = None) -> set[int]:
+    """The numbers of the versions that an erasure after them has ended; with `now`, those alone whose time is over."""
+    read = list(versions)
+    last = max((v.number for v in read if v.op == ERASE and (now is None or due(v) <= now)), default=0)
+    return {v.number for v in read if v.number < last}
 
 
 def references(document: Any) -> Iterator[Reference]:
@@ -231,7 +249,9 @@ def _check_fields(document: Any, number: int, where: str) -> None:
     if not isinstance(document, dict) or not _is_count(document.get("min_reader")):
         raise ModelCorrupt(f"{where}: is no version")
     _check_format(document["min_reader"], where)
-    if not document.keys() >= _FIELDS or (document["format"] == FORMAT and document.keys() != _FIELDS):
+    if not (document.keys() >= _FIELDS and _is_count(document["format"])):
+        raise ModelCorrupt(f"{where}: is no version")
+    if document["format"] == FORMAT and document.keys() != _FIELDS:
         raise ModelCorrupt(f"{where}: is no version")
     parent = document["parent"]
     above = parent["v"] if isinstance(parent, dict) and parent.keys() == {"v", "sha256"} else 0

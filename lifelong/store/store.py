@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -10,7 +10,17 @@ from typing import Any
 
 from lifelong.core.errors import Conflict, ModelCorrupt, UsageError
 from lifelong.store import folder as layout
-from lifelong.store.documents import REPAIR, Reference, Version, decode, encode, encode_card, references
+from lifelong.store.documents import (
+    ERASE,
+    REPAIR,
+    Reference,
+    Version,
+    decode,
+    encode,
+    encode_card,
+    ended,
+    references,
+)
 from lifelong.store.files import Files, remove_partial, write_partial, writing_errors
 from lifelong.store.names import check_name
 from lifelong.store.reading import Readable
@@ -76,11 +86,14 @@ class Store(Readable):
         return self._append(version, data)
 
     def rollback(self, to: int, created: int) -> Version:
-        """A version with the body of version `to`: history only grows. Raises UsageError where `to` is the newest."""
-        source, newest = self.version(to), self.log()[-1]
+        """A version with the body of version `to`: history only grows. Raises UsageError where `to` is the newest, or
+        an erasure has ended it."""
+        source, log = self.version(to), self.log()
+        newest = log[-1]
+        self._not_ended(source, log)
         if to == newest.number:
             raise UsageError(f"{self.path}: version {to} is the newest already")
-        body = {key: value for key, value in source.body.items() if key != REPAIR}
+        body = {key: value for key, value in source.body.items() if key not in (REPAIR, ERASE)}
         version, data = self._encoded(body, "rollback", newest, created, source.format)
         self._check_objects(version, newest)
         return self._append(version, data)
@@ -95,6 +108,7 @@ class Store(Readable):
         source = damage.choose(to, self.path)
         if not damage:
             return None, damage
+        self._not_ended(source, damage.readable.values())
         body = {**source.body, REPAIR: {"from": source.number, **damage.losses().as_dict()}}
         version, data = self._encoded(body, REPAIR, damage.newest, created, source.format)
         self._check_objects(version, None)
@@ -212,6 +226,14 @@ class Store(Readable):
         except (FileNotFoundError, PermissionError):
             return False  # a gc took it at this moment, or it is another user's: then it is written again
         return True
+
+    def _not_ended(self, source: Version, versions: Iterable[Version]) -> None:
+        """Raises UsageError where an erasure came after `source`: nothing after it may hold again what it took out."""
+        if source.number in ended(versions):
+            raise UsageError(
+                f"{self.path}: version {source.number} is from before an erasure, so it cannot be the newest again; learn the "
+                "tasks anew instead, or pin it for as long as it is there"
+            )
 
     def _check_newest(self, parent: Version | None) -> None:
         number = max(self.numbers(), default=0)

@@ -73,7 +73,7 @@ def test_gc_says_that_it_waits_and_keeps_what_is_pinned(run, model):
         (("gc", "--keep", 0), "keep at least the newest version"),
         (("gc", "--hours", -1), "keep at least the newest version"),
         (("pin", "latest"), "'latest' is no version: write its number, or newest"),
-        (("pin", "-1"), "there is no option '-1'"),
+        (("pin", "-1"), "'-1' is no version: write its number, or newest"),
         (("pin", 9), "there is no version 9; there is 1 to 3"),
         (("repair", "--to", 1), "version 3 is whole; to make 1 the newest, use rollback"),
     ],

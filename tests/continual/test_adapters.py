@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from lifelong.contents import read_contents, sit
-from lifelong.continual.site import Site, of_items
+from lifelong.continual.blocks import of_items
+from lifelong.continual.site import Site
 from lifelong.continual.strategies.adapters import Adapters
 from lifelong.continual.view import ITEM_TABLE, render
 from lifelong.core import registry

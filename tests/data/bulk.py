@@ -5,7 +5,7 @@ import json
 import numpy as np
 from downloads import picture, write
 
-USERS, ITEMS = 160, 60
+USERS, ITEMS = 100, 60
 
 
 def log(seed=0, users=USERS, items=ITEMS):

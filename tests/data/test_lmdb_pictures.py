@@ -130,7 +130,7 @@ def test_anything_else_is_refused_and_nothing_runs(name, monkeypatch):
         stored_picture(HOSTILE[name], "key 5")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 200), st.integers(0, 255))
 @example(b"\x93", 30, 0)
 def test_any_bytes_give_a_picture_or_a_data_error(noise, place, value):

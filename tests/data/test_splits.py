@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifelong.core.errors import DataError
-from lifelong.data.splits import TEST, TRAIN, UNUSED, VALID, Split, _hash, event_parts, time_cuts, user_parts
+from lifelong.data.splits import TEST, TRAIN, UNUSED, VALID, Split, event_parts, id_hashes, time_cuts, user_parts
 
 NOBODY = np.zeros(100, bool)
 
@@ -83,21 +83,21 @@ HASHES = [
 
 def test_the_hash_of_an_id_is_for_ever():
     """Users must not change sides with a release."""
-    assert _hash(pa.array(IDS), "lifelong").tolist() == HASHES
-    assert _hash(pa.array(["a"]), "ü").tolist() == [0x512B9EF1626E39D4]
+    assert id_hashes(pa.array(IDS), "lifelong").tolist() == HASHES
+    assert id_hashes(pa.array(["a"]), "ü").tolist() == [0x512B9EF1626E39D4]
 
 
 def test_however_the_ids_lie():
     pieces = pa.chunked_array([pa.array(IDS)[2:5], pa.array([], pa.string()), IDS[5:]])
-    assert _hash(pieces, "lifelong").tolist() == HASHES[2:]
-    assert _hash(pa.array(IDS, pa.large_string())[3:], "lifelong").tolist() == HASHES[3:]
-    assert _hash(pa.array([], pa.string()), "lifelong").tolist() == []
+    assert id_hashes(pieces, "lifelong").tolist() == HASHES[2:]
+    assert id_hashes(pa.array(IDS, pa.large_string())[3:], "lifelong").tolist() == HASHES[3:]
+    assert id_hashes(pa.array([], pa.string()), "lifelong").tolist() == []
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8), max_size=9))
 def test_the_hash_is_fnv_and_splitmix(ids):
     """Written out, byte by byte."""
-    found = _hash(pa.array(ids, pa.string()), "s").tolist()
+    found = id_hashes(pa.array(ids, pa.string()), "s").tolist()
     for text, hashed in zip(ids, found, strict=True):
         value = 0xCBF29CE484222325
         for byte in b"s\0" + text.encode():

@@ -6,7 +6,23 @@ from lifelong.core.torchvision_bridge import ensure_torchvision
 
 ensure_torchvision()
 
-WORDS = "milk bread soft white dark rye sweet red wine apple pie frozen pizza cheese large small organic juice of the".split()
+WORDS = [
+    "milk",
+    "bread",
+    "soft",
+    "white",
+    "dark",
+    "rye",
+    "sweet",
+    "red",
+    "wine",
+    "apple",
+    "pie",
+    "frozen",
+    "pizza",
+    "cheese",
+]
+WORDS += ["large", "small", "organic", "juice", "of", "the"]
 TEXTS = [
     "Soft white bread",
     "dark rye bread",

@@ -13,7 +13,7 @@ from lifelong.core.types import Contents
 
 sys.path.insert(0, str(Path(__file__).parent))  # the import mode of these tests adds no folder
 
-from backbones import TEXTS, language  # noqa: E402
+from backbones import TEXTS, language
 
 
 @pytest.fixture(scope="session")

@@ -229,13 +229,10 @@ class Drawn(Letters):
 
 
 class Threaded(Letters):
-    """Uses the tanh form of gelu on much at a time, whose last bits depend on where one thread's share ends."""
-
-    block = 8
+    """Gives other last bits with other numbers of threads."""
 
     def encode(self, rows_U):
-        wide = super().encode(rows_U).repeat(1, 9001)
-        return nn.functional.gelu(wide, approximate="tanh").view(len(rows_U), 9001, -1).sum(dim=1)
+        return super().encode(rows_U) * (1.0 + 1e-6 * torch.get_num_threads())
 
 
 LETTERS = Contents(np.arange(1, 9), ["milk", "bread", "dark bread", "milk", None, "wine", "", "pie"])

@@ -124,8 +124,9 @@ def test_only_top_blocks_are_trained_and_stored(bert, tmp_path):
     trained = {name for name, p in made.named_parameters() if p.requires_grad}
     home = "backbone.model.encoder.layer"
     assert all(n.startswith((f"{home}.2.", "projection", "missing")) for n in trained)
-    assert {n for n in made.rates()} >= {n for n in trained if n.startswith("backbone.")}
-    assert set(made.rates().values()) == {0.05}
+    assert set(made.rates()) >= {n for n in trained if n.startswith("backbone.")}
+    assert {rate for n, rate in made.rates().items() if n.startswith("backbone.")} == {0.05}
+    assert made.rates()["projection.weight"] == 1 / made.hidden
     assert not [n for n in made.stored() if n.startswith(f"{home}.1.") or "embeddings" in n]
     assert made.cut() == 2
     made.requires_grad_(False)
@@ -162,7 +163,8 @@ def test_threads_and_neighbours_in_a_full_block(bert, tmp_path):
         torch.set_num_threads(1)
     assert torch.equal(tables[0], tables[1])
     assert torch.equal(tables[0], tables[2])
-    turned = opened(bert, texts[::-1], tmp_path / "turned", train=1, restore=opened(bert, texts, tmp_path / "1", train=1, whiten=False), whiten=False)  # fmt: skip
+    first = opened(bert, texts, tmp_path / "1", train=1, whiten=False)
+    turned = opened(bert, texts[::-1], tmp_path / "turned", train=1, restore=first, whiten=False)
     assert torch.equal(turned.settle()[1:].flip(0), tables[0][1:])
 
 
@@ -236,4 +238,5 @@ def test_weights_in_torchs_own_form_are_read_without_running_them(bert, tmp_path
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     made = opened(folder, TEXTS, tmp_path / "a", train=2)
-    assert torch.equal(made.settle(), opened(bert, TEXTS, tmp_path / "b", train=2).settle())
+    right = opened(bert, TEXTS, tmp_path / "b", train=2)
+    assert torch.equal(made._pooled(np.arange(PIECE) % 7), right._pooled(np.arange(PIECE) % 7))

@@ -169,6 +169,28 @@ def test_blurred_events_replace_the_item_and_nothing_else():
     assert not torch.allclose(moved, plain_states, atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["unisrec", "cpc"])
+def test_items_that_are_encoded_give_the_loss_of_a_table(name):
+    """What encodes items is asked for those of the step alone, and gets the same gradients."""
+    from lifelong.items.id import Id
+    from lifelong.testing.objectives import make
+
+    found = []
+    for encoded in (False, True):
+        net, batch = checkerboard(make(name))
+        if encoded:
+            items = Id(Id.Config(), net.width, net.items.num_embeddings)
+            items.table_VD.data.copy_(net.items.weight.data)
+            items.readable_V[1:] = True
+            net.items = items
+        torch.manual_seed(0)
+        loss = net(make(name), batch)
+        loss.backward()
+        found.append((loss.detach(), net.items.table_VD.grad if encoded else net.items.weight.grad))
+    torch.testing.assert_close(found[0][0], found[1][0])
+    torch.testing.assert_close(found[0][1], found[1][1])
+
+
 def test_what_is_refused():
     net = Net(Head(TABLE))
     net.causal = False

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from lifelong import LivingModel, committing
-from lifelong.checkpoint import load, read_probes
+from lifelong.checkpoint import Loaded, load, read_probes
 from lifelong.core.errors import LifelongError
 from lifelong.core.fingerprint import canonical_json
 from lifelong.core.progress import Silent
@@ -95,7 +95,7 @@ def told(folder: Path) -> Told:
     digest = hashlib.sha256()
     try:
         model = LivingModel.open(folder)
-        loaded = load(model.store, model.version.body)
+        loaded = Loaded(model.design, model.bank, model.members)
         for name, member in model.members.items():
             answering = answering_of(loaded, name)
             windows_PL = read_probes(model.store, model.version.body["tasks"][name], answering.length)["windows"]

@@ -1,6 +1,6 @@
 """D1 to D3 and more: whatever a file holds, its rows come out as they stand there and all are counted, or one error says why not.
 
-    LIFELONG_FILES=2000 pytest tests/reliability/test_dirty_data.py      # the whole number of generated files; 300 otherwise
+    LIFELONG_FILES=2000 pytest tests/reliability/test_dirty_data.py      # the whole number of generated files; 150 otherwise
 """
 
 import csv
@@ -13,7 +13,7 @@ import pytest
 from lifelong.core.errors import DataError
 from lifelong.data.events import Columns, read_events
 
-FILES = int(os.environ.get("LIFELONG_FILES", "300"))
+FILES = int(os.environ.get("LIFELONG_FILES", "150"))
 
 
 def ours(path, mode):
@@ -165,11 +165,11 @@ def by_hand(path, mode):
 
 @pytest.mark.parametrize("reader", [guessing, seven_is_seven, silent, forgetful, filling, by_hand])
 def test_a_reader_that_guesses_is_caught(tmp_path, reader):
-    assert len(checked(reader, tmp_path, 60, dirty.generated)) > 3, "the generated files do not notice"
+    assert len(checked(reader, tmp_path, 25, dirty.generated)) > 3, "the generated files do not notice"
     caught = 0
     for made in dirty.FIXTURES:
         path = tmp_path / made.name
-        if len(made.data) < 10_000:
+        if len(made.data) < 500:
             path.write_bytes(made.data)
             try:
                 caught += bool(problems(reader, path, made))

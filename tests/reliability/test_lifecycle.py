@@ -1,5 +1,6 @@
 """Taking tasks out and learning them anew: what was theirs is free, what is others' stays, and nothing is lost on the way."""
 
+import json
 import os
 import shutil
 import sys
@@ -13,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import lives
 
 from lifelong import LivingModel, checkpoint, living, removing
+from lifelong.cli import main
 from lifelong.continual.bank import FREE
 from lifelong.core.errors import ConfigError, Conflict, ForgettingError, LifelongError, UsageError
 from lifelong.core.fingerprint import changed_values
@@ -223,6 +225,7 @@ def test_learnt_anew_it_is_another_task_and_the_others_are_the_same(model):
     assert lives.sound(after)
 
 
+@pytest.mark.slow
 def test_with_other_options_or_another_seed(model):
     identities = {model.version.body["tasks"]["label_2"]["identity"]}
     identities.add(model.retrain("label_2", lives.label(2, strategy="finetune")).identity)
@@ -233,6 +236,7 @@ def test_with_other_options_or_another_seed(model):
     assert "label_2" in model.evaluate(["label_2"])
 
 
+@pytest.mark.slow
 def test_rows_it_brought_are_brought_again_behind_the_others(model):
     before = asked(model)
     model.retrain("wider_1")
@@ -269,6 +273,7 @@ class StopAtOnce(Silent):
             raise Stop
 
 
+@pytest.mark.slow
 def test_stopped_while_learning_anew_the_old_one_stands(model, monkeypatch):
     monkeypatch.setattr("lifelong.resume.SECONDS_BETWEEN_SAVES", 0.0)
     before, task = model.store.newest(), lives.label(0, fit={"epochs": 3})
@@ -294,6 +299,23 @@ def test_a_retraining_that_touches_another_task_is_refused(model, monkeypatch):
     with pytest.raises(ForgettingError, match="next"):
         model.retrain("label_0", seed=3)
     assert model.store.newest() == before
+
+
+def test_the_commands(model, capsys, monkeypatch):
+    monkeypatch.setenv("LIFELONG_CACHE", str(model.cache))
+    path = str(model.store.path)
+    assert main(["remove", path, "cross_1", "--quiet"]) == 2
+    assert "label_1 stands on it" in capsys.readouterr().err
+    assert main(["remove", path, "label_2", "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["version"] == 8
+    assert main(["retrain", path, "label_1", "--seed", "5", "--json", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["task"] == "label_1"
+    assert main(["retrain", path, "label_1", "--seed", "5", "--quiet"]) == 2
+    assert "give another seed" in capsys.readouterr().err
+    assert main(["retrain", path, "label_1", "--set", "fit.epochs=2", "--quiet"]) == 2
+    assert "name it with --with" in capsys.readouterr().err
+    assert main(["log", path, "--json"]) == 0
+    assert [entry["op"] for entry in json.loads(capsys.readouterr().out)][-2:] == ["remove", "retrain"]
 
 
 @pytest.mark.slow

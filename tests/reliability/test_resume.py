@@ -170,7 +170,10 @@ def _forget_mean(state, tensors, restore=resume._unflatten):
         value.copy_(state.tensors[name].detach())
 
 
-@pytest.mark.parametrize("fault", [_forget_moments, _forget_best, _forget_mean], ids=lambda f: f.__name__)
+FAULTS = [_forget_moments, *(pytest.param(fault, marks=pytest.mark.slow) for fault in (_forget_best, _forget_mean))]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
 def test_a_resume_that_forgets_would_be_caught(born, memory, cache, monkeypatch, fault):
     scores = iter(range(0, -1000, -1))
     monkeypatch.setattr(
@@ -190,6 +193,7 @@ def test_a_resume_that_forgets_would_be_caught(born, memory, cache, monkeypatch,
     assert identity_of(path, task, cache) != whole
 
 
+@pytest.mark.slow
 def test_random_numbers_that_go_on_from_anywhere_would_be_caught(born, memory, cache, monkeypatch):
     whole, steps = learnt(born, memory, EVERYTHING, cache)
     path = shutil.copytree(born, memory / "killed")

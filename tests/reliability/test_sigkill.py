@@ -2,6 +2,7 @@
 
 import os
 import random
+import select
 import signal
 import struct
 import time
@@ -22,6 +23,7 @@ NUMBER = struct.Struct("<q")
 def work_for_ever(path, seed, acknowledged, store_class):
     """Add tasks, take some out, roll back, collect; tell the number of every version that a commit has returned."""
     store, rng = store_class.open(path), random.Random(seed)
+    os.write(acknowledged, NUMBER.pack(0))  # at work
     while True:
         what = rng.random()
         if what < 0.1:
@@ -78,6 +80,21 @@ def killed(pid):
     return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
 
 
+def numbers(data):
+    """The versions that were acknowledged; 0 says that the writer is at work."""
+    return [number for (number,) in NUMBER.iter_unpack(data) if number]
+
+
+def wait_for(pipe, commits, once):
+    """The first so many versions that are acknowledged, and about how many seconds a commit takes."""
+    data, start = b"", 0.0
+    while len(data) < NUMBER.size * (1 + commits):
+        assert select.select([pipe], [], [], 60)[0], "the writer does nothing"
+        data += os.read(pipe, NUMBER.size)
+        start = start or time.monotonic()
+    return numbers(data), 1.2 * (time.monotonic() - start) / commits if commits else once
+
+
 def drained(pipe):
     data = b""
     os.set_blocking(pipe, False)
@@ -106,7 +123,7 @@ def wrong_after(path, acknowledged):
 
 def killed_at_random(folder, kills, seed=0, store_class=Store):
     """(complaints, commits) of so many kills; up to the first bad one."""
-    rng, commits = random.Random(seed), 0
+    rng, commits, once = random.Random(seed), 0, 0.01
     complaints_read, complaints_write = os.pipe()
     for start in range(0, kills, KILLS_OF_ONE_MODEL):
         path, last = folder / f"shop-{start}", 2
@@ -118,13 +135,13 @@ def killed_at_random(folder, kills, seed=0, store_class=Store):
                 writer = forked(
                     lambda p=path, s=start + number, a=acks_write: work_for_ever(p, 1000 * seed + s, a, store_class)
                 )
-                time.sleep(rng.random() * 0.04)
+                told, once = wait_for(acks_read, rng.randint(0, 2), once)
+                time.sleep(rng.random() * once)
                 assert killed(writer), "the writer came to an end by itself"
-                data = drained(acks_read)
+                told += numbers(drained(acks_read))
                 os.close(acks_read)
                 os.close(acks_write)
-                commits += len(data) // NUMBER.size
-                last = NUMBER.unpack(data[-NUMBER.size :])[0] if data else last
+                commits, last = commits + len(told), max([last, *told])
                 if found := wrong_after(path, last):
                     return found, commits
         finally:
@@ -136,23 +153,24 @@ def killed_at_random(folder, kills, seed=0, store_class=Store):
     return [], commits
 
 
-def test_a_few_kills_at_random_lose_nothing(tmp_path):
-    found, commits = killed_at_random(tmp_path, 30)
+def test_a_few_kills_at_random_lose_nothing(memory):
+    found, commits = killed_at_random(memory, 20)
     assert found == []
     assert commits > 0
 
 
 @pytest.mark.torture
-def test_300_kills_at_random_lose_nothing(tmp_path, capsys):
-    found, commits = killed_at_random(tmp_path, 300, seed=1)
+def test_300_kills_at_random_lose_nothing(memory, capsys):
+    found, commits = killed_at_random(memory, 300, seed=1)
     assert found == []
+    assert commits > 300
     with capsys.disabled():
         print(f"\n300 kills, {commits} commits acknowledged, 0 lost, 0 complaints of the reader")
 
 
 @pytest.mark.slow
-def test_the_kills_and_the_reader_find_files_that_are_written_in_place(tmp_path):
-    assert killed_at_random(tmp_path, 150, seed=2, store_class=InPlace)[0]
+def test_the_kills_and_the_reader_find_files_that_are_written_in_place(memory):
+    assert killed_at_random(memory, 150, seed=2, store_class=InPlace)[0]
 
 
 class AcknowledgesFirst(Store):
@@ -162,5 +180,5 @@ class AcknowledgesFirst(Store):
         return self._encoded(content, op, parent, created)[0]
 
 
-def test_the_kills_find_what_was_acknowledged_and_not_done(tmp_path):
-    assert killed_at_random(tmp_path, 30, seed=3, store_class=AcknowledgesFirst)[0]
+def test_the_kills_find_what_was_acknowledged_and_not_done(memory):
+    assert killed_at_random(memory, 30, seed=3, store_class=AcknowledgesFirst)[0]

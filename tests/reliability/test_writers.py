@@ -56,7 +56,7 @@ def test_no_commit_is_lost(memory, lock):
 @pytest.mark.torture
 @pytest.mark.parametrize("lock", [True, False], ids=["lock", "no lock"])
 def test_no_commit_is_lost_of_many(memory, lock):
-    grow_together(memory / "shop", 16, 100, lock)
+    grow_together(memory / "shop", 8, 50, lock)
 
 
 class Overtaken(Files):

@@ -46,7 +46,8 @@ def _states(store: "Store", versions: "list[Version]") -> list[str]:
 def _entry(version: "Version") -> dict[str, Any]:
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(version.created))
     tasks = version.body.get("order") or list(version.body["tasks"])
-    return {"version": version.number, "created": made, "op": version.op, "tasks": tasks, "sha256": version.sha256}
+    said = {"version": version.number, "created": made, "op": version.op, "tasks": tasks, "sha256": version.sha256}
+    return said | {"ended": version.body["erase"]["tasks"]} if version.op == "erase" else said
 
 
 def verify(options: argparse.Namespace, console: Console) -> int:

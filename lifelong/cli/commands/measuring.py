@@ -2,11 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lifelong.cli.commands.growing import SEED, SETTINGS
 from lifelong.cli.console import Console
 from lifelong.cli.parser import Command, argument
 from lifelong.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from lifelong.living import LivingModel
 
 TITLE = "measure"
 
@@ -23,10 +27,40 @@ def evaluate(options: argparse.Namespace, console: Console) -> int:
     document = {
         task: {metric: vars(measure) for metric, measure in by_metric.items()} for task, by_metric in measured.items()
     }
+    attacked = _attack(model, list(document), options, console) if options.membership else {}
     cold = any(metric.endswith("/cold") for values in document.values() for metric in values)
     notes = ["/cold: those of these users who have three readable events or fewer"] if cold else []
     table = evaluation_table({task: {"model": values} for task, values in document.items()})
-    return console.show(document, table, *notes)
+    said = [line for found in attacked.values() for line in _of_attack(found)]
+    whole = {task: {**values, **attacked.get(task, {})} for task, values in document.items()}
+    return console.show(whole, table, *notes, *said)
+
+
+def _attack(
+    model: "LivingModel", tasks: list[str], options: argparse.Namespace, console: Console
+) -> dict[str, dict[str, Any]]:
+    """Task -> {"membership": what attacks on it reach, or why it cannot be told}."""
+    from lifelong.privacy.membership import membership
+
+    found: dict[str, dict[str, Any]] = {}
+    for task in tasks:
+        try:
+            attacked = membership(model, task, seed=options.seed, progress=console.progress).as_dict()
+        except UsageError as refusal:  # one task without held-out users does not stop the others
+            attacked = {"task": task, "refused": str(refusal)}
+        found[task] = {"membership": attacked}
+    return found
+
+
+def _of_attack(found: dict[str, Any]) -> list[str]:
+    """What is said of it: a line, and the warning where there is one."""
+    told = found["membership"]
+    if "refused" in told:
+        return [f"membership of {told['task']}: not told; {told['refused']}"]
+    aucs = {**told["attacks"], "by chance": told["control"]}
+    shown = ", ".join(f"{name} {m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]" for name, m in aucs.items())
+    line = f"membership of {told['task']}: AUC by {shown}; {told['members']} members, {told['others']} others"
+    return [line, *([f"warning: {told['warning']}"] if told["warning"] else [])]
 
 
 def _profile(options: argparse.Namespace, console: Console) -> int:
@@ -101,6 +135,11 @@ COMMANDS = [
             ),
             argument(
                 "--category", metavar="FIELD", help="of --profile: the field of items that boosting gets shares of"
+            ),
+            argument(
+                "--membership",
+                action="store_true",
+                help="how well answers tell whom a task was trained on; .5 is not at all",
             ),
             argument("--out", metavar="DIR", help="of --profile: gets report.html and profile.json"),
         ],

@@ -33,7 +33,7 @@ COMMANDS = [
     Command(
         "transfer",
         "what a model is worth on other data: zero-shot, tuned whole, by adapters, from scratch, by ids",
-        "lifelong transfer checkpoints/shop tasks/movielens/by_title.yaml --out runs/transfer",
+        "lifelong transfer checkpoints/shop tasks/by_text/films.yaml --out runs/transfer",
         transfer,
         [
             argument("model", metavar="MODEL", help="folder of the source model, which stays as it is"),

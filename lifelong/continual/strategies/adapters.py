@@ -6,10 +6,10 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from lifelong.continual.blocks import blocks_of, last_of_each_block, top, within
+from lifelong.continual.blocks import blocks_of, last_of_each_block, of_items, top, within
 from lifelong.continual.parts.base import Part
 from lifelong.continual.phase import Phase
-from lifelong.continual.site import Site, of_items
+from lifelong.continual.site import Site
 from lifelong.continual.strategies.base import Growth, Strategy
 from lifelong.core import registry
 from lifelong.core.errors import ConfigError

@@ -1,6 +1,8 @@
 """CSV and TSV, every cell as the bytes that stand there."""
 
 import csv
+import time
+import weakref
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +29,8 @@ from lifelong.data.formats.base import (
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 WIDTH = "wrong number of columns"
 SHOWN = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
+PATIENCE = 2.0
+"""Seconds that a thread gets to finish the block it reads."""
 MOST_ODD = 1 << 17
 """So many rows of the wrong width within a block or two show that this is another file."""
 
@@ -52,9 +56,9 @@ def _blocks(
     path: Path, format: str, delimiter: str, names: list[str] | None, wanted: dict[str, str]
 ) -> Iterator[Block]:
     odd, columns = _OddRows(path), list(wanted.values())
-    with explained(path, format), odd.explained(), Stream(path, marked=True) as stream:
+    with explained(path, format), odd.explained(), Stream(path, marked=True) as stream, _Lent(stream) as lent:
         reader = pyarrow.csv.open_csv(
-            pa.PythonFile(stream, mode="r"),
+            pa.PythonFile(lent.out(), mode="r"),
             read_options=pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False, column_names=names),
             parse_options=pyarrow.csv.ParseOptions(
                 delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=odd.add
@@ -64,29 +68,71 @@ def _blocks(
             ),
         )
         row = 1 if names else 2
-        for batch in reader:
-            rows_N = _numbers(row, len(batch), odd.numbers)
-            row = int(rows_N[-1]) + 1 if len(rows_N) else row
-            here = odd.take(int(rows_N[-1]) if len(rows_N) else None)
-            yield _without_blanks(dict(zip(wanted, batch.columns, strict=True)), rows_N, here)
+        try:
+            for batch in reader:
+                rows_N = _numbers(row, len(batch), odd.numbers)
+                row = int(rows_N[-1]) + 1 if len(rows_N) else row
+                here = odd.take(int(rows_N[-1]) if len(rows_N) else None)
+                yield _without_blanks(dict(zip(wanted, batch.columns, strict=True)), rows_N, here)
+        finally:
+            del reader
         if odd.numbers:
             yield Block({role: pa.array([], pa.binary()) for role in wanted}, np.empty(0, np.int64), odd.take())
+
+
+class _Lent:
+    """A stream lent to Arrow, which reads ahead in a thread; leaving waits until the thread has given it back.
+
+    A program that ends while the thread still has it is aborted, whatever it was about to say (exit code 134).
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream, self._out = stream, None  # type: tuple[Stream, weakref.ref[_Borrowed] | None]
+
+    def out(self) -> "_Borrowed":
+        """What Arrow is given."""
+        borrowed = _Borrowed(self._stream)
+        self._out = weakref.ref(borrowed)
+        return borrowed
+
+    def __enter__(self) -> "_Lent":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        until = time.monotonic() + PATIENCE
+        while self._out is not None and self._out() is not None and time.monotonic() < until:
+            time.sleep(0.0005)
+
+
+class _Borrowed:
+    """Reads a stream as long as somebody holds it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.read, self.closed = stream.read, False
+
+    def close(self) -> None:
+        """The stream is closed by whoever opened it."""
 
 
 class _OddRows:
     """Rows of the wrong width, which the reader leaves out; it is a block or two ahead of what it gives."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._shown, self._too_many = path, [], False  # type: tuple[Path, list[str], bool]
+        self._path, self._shown = path, []  # type: tuple[Path, list[str]]
+        self._too_many = self._swallows = False
         self.numbers: list[int] = []
 
     def add(self, row: pyarrow.csv.InvalidRow) -> str:
-        """What the reader calls for each; after MOST_ODD of them it is to stop."""
-        quote = "; is a quote not closed?" if row.text.count('"') % 2 else ""
+        """What the reader calls for each. After MOST_ODD of them it is to stop, and at one whose open quote takes in the lines
+        behind it: how many rows these would be, nobody can say."""
+        open_quote = row.text.count('"') % 2
+        quote = "; is a quote not closed?" if open_quote else ""
+        self._swallows = bool(open_quote) and "\n" in row.text
         self.numbers.append(row.number)
         self._shown.append(f" ({row.actual_columns} instead of {row.expected_columns}{quote})")
         self._too_many = len(self.numbers) > MOST_ODD
-        return "error" if self._too_many else "skip"
+        return "error" if self._too_many or self._swallows else "skip"
 
     def take(self, before: int | None = None) -> tuple[Bad, ...]:
         """Those up to a row, or all; they are forgotten."""
@@ -101,6 +147,8 @@ class _OddRows:
         try:
             yield
         except pa.ArrowInvalid:
+            if self._swallows:
+                raise DataError(f"{self._path}: row {self.numbers[-1]}: {WIDTH}{self._shown[-1]}; close it") from None
             if not self._too_many:
                 raise
             raise DataError(

@@ -44,6 +44,11 @@ class Composed(ItemEncoder):
         """Those of the parts."""
         return {f"parts.{name}.{n}": rate for name, e in self.encoders().items() for n, rate in e.rates().items()}
 
+    def begin(self, length: float) -> None:
+        """Each part's vectors."""
+        for encoder in self.encoders().values():
+            encoder.begin(length)
+
     @torch.no_grad()
     def settle(self) -> Tensor:
         """The parts first, each in its own shape, and then what is made of their vectors."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -63,17 +64,15 @@ class Language(nn.Module):
     def __init__(self, folder: Path, name: str, keep: range | None = None) -> None:
         """keep: the blocks that are needed, by number from below; the others are dropped. Raises ConfigError, DataError."""
         super().__init__()
-        made: Any = _load(folder, name)
-        if isinstance(getattr(made, "pooler", None), nn.Module):
-            made.pooler = None  # it stands beside the last states, and nothing here reads it
-        self.model = made
+        self.model: Any = without_pooler(_load(folder, name))
         home, count = find_blocks(self.model, name)
         blocks = self.model.get_submodule(home)
         assert isinstance(blocks, nn.ModuleList)
         for number in range(count):
-            blocks[number] = Place(blocks[number])
+            place = Place(blocks[number])
             if keep is not None and number not in keep:
-                blocks[number].block = None
+                place.block = None
+            blocks[number] = place
         self.home, self.count = home, count
 
     @property
@@ -113,6 +112,13 @@ class Language(nn.Module):
         """Let the backward pass compute each block again, in place of keeping what it needs."""
         for place in self.places:
             place.cheap = True
+
+
+def without_pooler(model: Any) -> Any:
+    """The model without what stands beside its last states and is read by nothing here."""
+    if isinstance(getattr(model, "pooler", None), nn.Module):
+        model.pooler = None
+    return model
 
 
 def _no_cache(model: nn.Module) -> dict[str, bool]:
@@ -159,24 +165,30 @@ def pooled(states_ULH: Tensor, mask_UL: Tensor, how: str) -> Tensor:
 
 
 def _load(folder: Path, name: str) -> Any:
-    told: dict[str, Any] = {"dtype": torch.float32, "output_loading_info": True}
     try:
         with _quiet():
             if (folder / "pytorch_model.bin").exists() and not list(folder.glob("*.safetensors")):
-                told |= {
-                    "config": AutoConfig.from_pretrained(folder),
-                    "state_dict": read_checkpoint(folder / "pytorch_model.bin"),
-                }
-                made, info = AutoModel.from_pretrained(None, **told)  # type: ignore[arg-type]
+                made, absent = _of_torchs_file(folder)
             else:
-                made, info = AutoModel.from_pretrained(folder, use_safetensors=True, **told)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+                options: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+                made, info = AutoModel.from_pretrained(folder, **options)
+                absent = info["missing_keys"]
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"items: text: the weights of {name!r} cannot be read: {reason:.160}") from None
-    missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
+    missing = sorted(key for key in absent if "pooler" not in key)
     if missing:  # transformers would fill them with random numbers
         raise DataError(f"items: text: the weights of {name!r} lack {missing[0]!r} and {len(missing) - 1} more")
     return made
+
+
+def _of_torchs_file(folder: Path) -> tuple[Any, list[str]]:
+    """The model with the weights of pytorch_model.bin, a pickle that is read as data; and which are not in it."""
+    make: Any = AutoModel.from_config
+    made = make(AutoConfig.from_pretrained(folder))
+    prefix = f"{made.base_model_prefix}."
+    state = {name.removeprefix(prefix): value for name, value in read_checkpoint(folder / "pytorch_model.bin").items()}
+    return made, list(made.load_state_dict(state, strict=False).missing_keys)
 
 
 @contextmanager

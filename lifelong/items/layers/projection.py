@@ -26,6 +26,28 @@ def project(form: Form, inputs: int, width: int) -> nn.Module:
     return linear if form == "linear" else nn.Sequential(linear, nn.GELU())
 
 
+def map_rates(module: nn.Module, name: str) -> dict[str, float]:
+    """Learning rates of a map's weights, by parameter name: 1 / inputs.
+
+    Adam moves every weight by about the learning rate, and all weights of an output move together: a step would move a vector
+    by the number of inputs times what it moves a row of a table, of all items at once. MovieLens-100k, ids + text, best
+    NDCG@10 on validation: .023 at 1, .033 at .1, .089 at .03, .101 at .01, .123 at .003 (the last about 1 / 384).
+    """
+    weights = {n: p for n, p in module.named_parameters() if p.dim() >= 2 and ".part." not in n}
+    return {
+        f"{name}.{n}": 1.0 / (p.shape[0] if n.endswith("_HK") else p.shape[-1 if p.dim() == 2 else -2])
+        for n, p in weights.items()
+    }
+
+
+@torch.no_grad()
+def scale(module: nn.Module, length: float) -> None:
+    """Multiply a map's weights, so that what it gives is longer by that factor; gates stay."""
+    for name, parameter in module.named_parameters():
+        if parameter.dim() >= 2 and not name.endswith("_HK") and name != "means_KH":
+            parameter.mul_(length)
+
+
 class Experts(nn.Module):
     """Parametric whitening in eight experts, mixed by a gate (UniSRec, Hou et al., KDD 2022, section 2.2): the sum over k of
     gate_k(x) W_k (dropout(x) - b_k).
