@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lifelong.core import registry
 from lifelong.core.config import build
 from lifelong.core.slot import Slot
-from lifelong.core.types import Batch, History, Seen
+from lifelong.core.types import Batch, History, Negatives, Seen
 from lifelong.data.sequences import GAPS
 from lifelong.encoders.base import Encoder
 from lifelong.encoders.layers.longterm import LongTerm
@@ -160,13 +160,15 @@ class TaskNet(nn.Module):
         """The objective's loss; the one call that training makes, through torch.func.functional_call."""
         if self.content is None or not isinstance(batch, Batch):
             return objective.loss(self, batch)
-        with self.content.holding(self._rows_of(batch)):
+        with self.content.holding(self._rows_of(batch, objective)):
             return objective.loss(self, batch)
 
-    def _rows_of(self, batch: Batch) -> Tensor:
+    def _rows_of(self, batch: Batch, objective: Objective) -> Tensor:
         """The rows of items that a training step looks up, (M,) int64."""
-        rows_M = batch.history.window_BL.flatten()
-        asked = None if self.head is None else self.head.looks_up(batch.targets_N, batch.negatives)
+        rows_M, negatives = batch.history.window_BL.flatten(), batch.negatives
+        if not objective.asks_candidates:
+            negatives = Negatives(rows_M[:0], rows_M[:0].float())
+        asked = None if self.head is None else self.head.looks_up(batch.targets_N, negatives)
         return rows_M if asked is None else torch.cat([rows_M, asked])
 
     def trunk_names(self) -> list[str]:

@@ -1,5 +1,6 @@
 """Which column of a file is the user, the item, the time."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -47,7 +48,10 @@ class Columns:
 
 
 def _near(name: str, names: Sequence[str]) -> str:
-    """What is like it, or what there is: on one line, and not all of a thousand."""
+    """What is like it, or what there is: on one line, and not all of a thousand. A first row of data is not shown: somebody's
+    id stands in it."""
+    if any(re.fullmatch(r"[+-]?\d+(\.\d+)?", n.strip()) for n in names):
+        return "; its first row is data, it seems; where a file has no header, say the columns with names"
     said = suggest(name, [n if n.isprintable() else ascii(n) for n in names])
     return said if len(said) <= MAX_SHOWN else f"{said[:MAX_SHOWN]} …"
 

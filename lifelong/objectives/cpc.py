@@ -33,7 +33,9 @@ class Cpc(Objective):
         loss: Literal["bce", "bpr"] = "bce"
         """bpr: the next event alone must score above the first drawn item."""
         at: Literal["every", "one"] = "every"
-        """Where user vectors are read: at every supervised point, or, as in the paper, at one of each window, a random one."""
+        """Where user vectors are read: at every supervised point, or, as in the paper, at a random one of each window. Data
+        set synthetic, 800 users, SASRec, 8 epochs, one seed: NDCG@10 on test .116 at every, .064 at one (and .143 at every with
+        ahead: 1; the head's softmax: .183)."""
 
         def __post_init__(self) -> None:
             for option in ("ahead", "drawn"):

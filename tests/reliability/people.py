@@ -4,13 +4,18 @@ file."""
 import csv
 import hashlib
 import json
+import os
+import shutil
 import struct
 
+import lives
 import numpy as np
 import pyarrow as pa
+import pytest
 
-from lifelong import committing
+from lifelong import LivingModel, committing
 from lifelong.data.splits import TRAIN, Split, user_parts
+from lifelong.privacy import erasing
 
 NUMBER = 0x5A517B3D0000
 """Users are this number and the ones after it, spelt as text that nothing else contains."""
@@ -97,14 +102,41 @@ def family(folder):
     ]
 
 
-def in_process(patch, *more):
+_MADE = {}
+
+
+def world(tmp_path, tmp_path_factory, patch):
+    """A folder, which becomes the present one, with shops and a model that has learnt the family; made once, then copied."""
+    in_process(patch)
+    if not _MADE:
+        _MADE["folder"] = grown(tmp_path_factory.mktemp("people"), family)
+    folder = tmp_path / "world"
+    shutil.copytree(_MADE["folder"], folder)
+    patch.chdir(folder)  # tasks name relative files
+    return folder
+
+
+def grown(folder, tasks):
+    """Shops, and a model that has learnt the tasks, in a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        in_process(patch)
+        patch.chdir(folder)
+        for shop in ("east", "west"):
+            write_shop(folder, shop)
+        learn(folder / "model", tasks("."))
+    return folder
+
+
+def learn(path, tasks):
+    """A model that learns the tasks in order."""
+    model = LivingModel.pretrain(path, tasks[0], seed=5, cache=path.parent / "cache")
+    for task in tasks[1:]:
+        model.add_task(task, seed=5)
+    return model
+
+
+def in_process(patch):
     """The check before a commit in this process, and no waiting for a disk."""
-    import os
-
-    import lives
-
-    from lifelong.privacy import erasing
-
     patch.setattr(os, "fsync", lambda descriptor: None)
     for module in (committing, erasing):
         patch.setattr(module, "check_candidate", lives.checked_here)

@@ -1,6 +1,6 @@
-"""D1 to D3 and more: whatever a file holds, its rows come out as they stand there and all are counted, or one error says why not.
+"""D1 to D3 and more: whatever a file holds, its rows come out as they stand there, all counted, or one error says why.
 
-    LIFELONG_FILES=2000 pytest tests/reliability/test_dirty_data.py      # the whole number of generated files; 150 otherwise
+LIFELONG_FILES=2000 pytest tests/reliability/test_dirty_data.py      # the whole number of generated files; 150 otherwise
 """
 
 import csv
@@ -60,13 +60,18 @@ def _said(message, path, made, mode):
 
 def _as_expected(rows, dropped, made, mode):
     if made.rows is None:
-        return [f"{mode}: read, though nothing of it may be"] if made.says else []  # damaged files have no expected answer
+        return (
+            [f"{mode}: read, though nothing of it may be"] if made.says else []
+        )  # damaged files have no expected answer
     if mode == "error" and made.says:
         return [f"{mode}: read, though row by row it holds what cannot be used"]
     found = []
     if tuple(rows) != made.rows:
         found.append(f"{mode}: rows {rows[:3]}…, expected {made.rows[:3]}…")
-    counts = {part: sum(n for reason, n in dropped.items() if _plain(reason).startswith(_plain(part))) for part in made.dropped}
+    counts = {
+        part: sum(n for reason, n in dropped.items() if _plain(reason).startswith(_plain(part)))
+        for part in made.dropped
+    }
     if counts != made.dropped or sum(dropped.values()) != sum(made.dropped.values()):
         found.append(f"{mode}: dropped {dropped}, expected {made.dropped}")
     return found

@@ -1,6 +1,5 @@
 """Who was learnt from, and taking them out: what comes out is the model that never saw them, and nothing leads back."""
 
-import shutil
 import time
 
 import numpy as np
@@ -20,36 +19,11 @@ from lifelong.privacy.filters import IdFilter
 from lifelong.store.collect import Rules, collect, plan
 from lifelong.store.store import Store
 
-_MADE = {}
-
 
 @pytest.fixture
 def world(tmp_path, tmp_path_factory, monkeypatch):
-    """A folder with shops and a model that has learnt people.family, both to be changed; made once."""
-    people.in_process(monkeypatch)
-    if not _MADE:
-        _MADE["folder"] = grown(tmp_path_factory.mktemp("people"), people.family)
-    folder = tmp_path / "world"
-    shutil.copytree(_MADE["folder"], folder)
-    monkeypatch.chdir(folder)  # tasks name relative files
-    return folder
-
-
-def grown(folder, tasks):
-    with pytest.MonkeyPatch.context() as patch:
-        people.in_process(patch)
-        patch.chdir(folder)
-        for shop in ("east", "west"):
-            people.write_shop(folder, shop)
-        learn(folder / "model", tasks("."))
-    return folder
-
-
-def learn(path, tasks, cache=None):
-    model = LivingModel.pretrain(path, tasks[0], seed=5, cache=cache or path.parent / "cache")
-    for task in tasks[1:]:
-        model.add_task(task, seed=5)
-    return model
+    """A folder with shops and a model that has learnt people.family, both to be changed."""
+    return people.world(tmp_path, tmp_path_factory, monkeypatch)
 
 
 def opened(folder):
@@ -115,7 +89,7 @@ def test_what_comes_out_is_the_model_that_never_saw_them(world):
     was = identities(before)
     people.take_out(world, user)
     erased = erase(before, [user], grace=0)
-    never = learn(world / "never", people.family("."))
+    never = people.learn(world / "never", people.family("."))
     assert identities(before) == identities(never)  # every weight, catalogue and item, bit for bit
     assert identities(opened(world)) == identities(never)
     assert erased.kept == ["next", "west_probe"]
@@ -256,7 +230,7 @@ def test_an_erasure_that_keeps_who_claimed_after_them_is_another_model(world, mo
     people.take_out(world, user)
     monkeypatch.setattr(planning, "claims_shared", lambda bank, member: False)
     erase(model, [user])
-    assert identities(model) != identities(learn(world / "never", people.family(".")))
+    assert identities(model) != identities(people.learn(world / "never", people.family(".")))
 
 
 def test_an_erasure_that_learns_nothing_anew_is_another_model(world, monkeypatch):
@@ -271,12 +245,12 @@ def test_an_erasure_that_learns_nothing_anew_is_another_model(world, monkeypatch
 @pytest.mark.slow
 def test_where_the_root_saw_them_all_is_learnt_anew(tmp_path, monkeypatch):
     people.in_process(monkeypatch)
-    monkeypatch.chdir(grown(tmp_path, of_the_east))
+    monkeypatch.chdir(people.grown(tmp_path, of_the_east))
     user, model = people.someone("east"), opened(tmp_path)
     people.take_out(tmp_path, user)
     erased = erase(model, [user])
     assert erased.kept == []
-    never = learn(tmp_path / "never", of_the_east("."))
+    never = people.learn(tmp_path / "never", of_the_east("."))
     assert identities(model) == identities(never)
     assert follow(model.store.log())[1] == []
 
@@ -299,6 +273,6 @@ def test_after_a_strategy_that_writes_back_all_is_learnt_anew(world):
     people.take_out(world, user)
     erased = erase(model, [user])
     assert erased.kept == []
-    never = learn(world / "never", people.family("."))
+    never = people.learn(world / "never", people.family("."))
     never.add_task(people.label(".", "west", "over", strategy="sequential"), allow_forgetting=True, seed=5)
     assert identities(model) == identities(never)

@@ -22,23 +22,26 @@ NOISE = {
     "follow": 0.0,
     "taste": 0.0,
 }
-"""Nobody's next item can be told from anything, so what is known of it is known by heart."""
+"""Nobody's next item can be told from anything, so what is known of it is known by heart: of 100 people even how often each of
+60 items was bought tells who bought it (AUC .72 after two epochs)."""
+MANY = {"name": "synthetic", "users": 400, "items": 12, "events_per_user": 10, "domains": 1}
+"""Few items, many people who are alike."""
 SPLIT = {"name": "time", "test": 0.3, "valid": 0.1}
 
 
-def by_heart(epochs):
+def following(dataset, epochs):
     return {
         "name": "next",
         "encoder": {"name": "sasrec", "width": 16, "blocks": 1, "heads": 1, "dropout": 0.0},
         "length": 12,
         "head": "next_item",
-        "data": {"dataset": NOISE, "split": SPLIT},
+        "data": {"dataset": dataset, "split": SPLIT},
         "fit": {"epochs": epochs, "patience": epochs, "batch_size": 32, "lr": 0.01, "weight_decay": 0.0},
     }
 
 
 def pet(**changes):
-    data = {"dataset": NOISE, "label": "label_0", "split": {"name": "by_user", "test": 0.3}}
+    data = {"dataset": MANY, "label": "label_0", "split": {"name": "by_user", "test": 0.3}}
     return {"name": "pet", "head": "classification", "data": data, "fit": {"epochs": 1}, "strategy": "probe", **changes}
 
 
@@ -52,7 +55,7 @@ def honest(tmp_path_factory, cache):
     """A model that has learnt as ours do: the epoch that validation users like best is kept."""
     with pytest.MonkeyPatch.context() as patch:
         people.in_process(patch)
-        model = LivingModel.pretrain(tmp_path_factory.mktemp("honest") / "model", by_heart(2), cache=cache)
+        model = LivingModel.pretrain(tmp_path_factory.mktemp("honest") / "model", following(MANY, 2), cache=cache)
         model.add_task(pet())
     return model
 
@@ -66,7 +69,7 @@ def overfitted(tmp_path_factory, cache):
         patch.setattr(
             growing, "validation_score", lambda net, cases, *a: honest_score(net, replace(cases, valid=cases.train), *a)
         )
-        return LivingModel.pretrain(tmp_path_factory.mktemp("overfitted") / "model", by_heart(25), cache=cache)
+        return LivingModel.pretrain(tmp_path_factory.mktemp("overfitted") / "model", following(NOISE, 25), cache=cache)
 
 
 def test_what_was_learnt_by_heart_is_found_out(overfitted):
@@ -81,7 +84,7 @@ def test_what_was_learnt_by_heart_is_found_out(overfitted):
 def test_an_honest_task_gives_nothing_away(honest):
     for task in ("next", "pet"):
         found = membership(honest, task)
-        assert all(auc.low < 0.58 for auc in found.attacks.values()), found
+        assert all(auc.low < 0.53 for auc in found.attacks.values()), found
         assert found.control.low < 0.5 < found.control.high
         assert (found.warning != "") == (max(auc.value for auc in found.attacks.values()) > WARN)
 
@@ -113,11 +116,11 @@ def test_fewer_users_are_drawn_by_seed(honest):
 def test_the_words_dealt_by_chance_come_out_at_a_half():
     random = np.random.default_rng(0)
     member_U = np.repeat([1, 0], [300, 100])
-    score_U = {"loss": member_U + random.normal(0, 0.1, 400)}
-    found = [judged("t", score_U, member_U, seed) for seed in range(30)]
-    assert found[0].attacks["loss"].value == 1.0
-    assert abs(np.mean([one.control.value for one in found]) - 0.5) < 0.02
-    assert sum(one.control.low <= 0.5 <= one.control.high for one in found) >= 26
+    found = judged("t", {"loss": member_U + random.normal(0, 0.1, 400)}, member_U, 0)
+    assert found.attacks["loss"].value == 1.0
+    assert abs(found.control.value - 0.5) < 0.01
+    assert 0.42 < found.control.low < 0.47
+    assert 0.53 < found.control.high < 0.58
 
 
 def test_an_answer_by_hand():
@@ -128,7 +131,7 @@ def test_an_answer_by_hand():
 
 def test_without_anybody_held_out_nothing_is_told(tmp_path, cache, monkeypatch):
     people.in_process(monkeypatch)
-    task = by_heart(1)
+    task = following(NOISE, 1)
     task["data"] = {**task["data"], "split": {**SPLIT, "hold_out_users": False}}
     task["data"]["dataset"] = {**NOISE, "users": 40}
     model = LivingModel.pretrain(tmp_path / "model", task, cache=cache)

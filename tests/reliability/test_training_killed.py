@@ -14,7 +14,7 @@ from test_sigkill import drained, forked, killed, read_for_ever
 from lifelong import LivingModel
 from lifelong.store.store import Store
 
-TASKS = [worlds.label(0), worlds.cross(1), worlds.label(1)]
+TASKS = [worlds.label(0), worlds.cross(1)]
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["growing"])
 
@@ -63,9 +63,9 @@ def never_killed(folder):
 
 @pytest.mark.slow
 def test_a_training_that_was_killed_again_and_again_ends_as_one_that_never_was(tmp_path):
-    found, complaints, met = kill_while_it_grows(tmp_path, 8, 0)
+    found, complaints, met = kill_while_it_grows(tmp_path, 4, 0)
     assert complaints == []
-    assert met >= 3
+    assert met >= 2
     assert found == never_killed(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""data check, data prepare: what an event file holds, and a data set made ready."""
+"""data check, data prepare, data audit: what an event file holds, a data set made ready, and what to distrust in it."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,30 @@ def prepare(options: argparse.Namespace, console: Console) -> int:
     spec = Task.read(options.source).data.dataset if is_file else options.source
     prepared = prepare_source(make_source(spec, options.source), say=console.progress.say)
     return console.show(_described(prepared), pairs(_rows(prepared)))
+
+
+def audit(options: argparse.Namespace, console: Console) -> int:
+    """What weighs too much in a data set, is there twice, or gives a task's answer away; 1 where results cannot be trusted."""
+    from lifelong.audit import audit_data, audit_task
+    from lifelong.cases import NO_ITEMS, make_cases
+    from lifelong.cli.console import columns
+    from lifelong.data.prepare import prepare as prepare_source
+    from lifelong.opened import make_source
+    from lifelong.task import Task
+
+    task = Task.read(options.source) if options.source.endswith((".yaml", ".yml")) else None
+    spec = task.data.dataset if task else options.source
+    prepared = prepare_source(make_source(spec, options.source), say=console.progress.say)
+    found = audit_data(prepared)
+    if task:
+        known = NO_ITEMS.extended(prepared.items["id"].combine_chunks(), 1)
+        found += audit_task(task, prepared, make_cases(task, prepared, known, len(known.ids) + 1))
+    told = [{"finding": f.name, "count": f.count, "serious": f.serious, "text": f.text} for f in found]
+    lines = [["!" if f.serious else "", f.name, f.text] for f in found] or [["", "nothing found", ""]]
+    console.show(
+        {"name": prepared.name, "key": prepared.key, "findings": told}, columns(["", "finding", "what"], lines)
+    )
+    return int(any(f.serious for f in found))
 
 
 def _described(prepared: "Prepared") -> dict[str, Any]:
@@ -69,6 +93,19 @@ COMMANDS = [
         "lifelong data check purchases.csv --user-col customer --item-col sku --time-col bought_at",
         check,
         [argument("file", metavar="FILE", help="a csv, tsv, jsonl or parquet file"), *COLUMNS],
+    ),
+    Command(
+        "data audit",
+        "look for what weighs too much, is there twice, or gives a task's answer away",
+        "lifelong data audit tasks/complete_journey/kids.yaml",
+        audit,
+        [
+            argument(
+                "source",
+                metavar="DATASET",
+                help="name of a data set, or a task's YAML file, of which leaks are told, too",
+            )
+        ],
     ),
     Command(
         "data prepare",

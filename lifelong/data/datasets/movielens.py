@@ -155,8 +155,8 @@ class Movielens(Source):
         try:
             stars = table["channel"].cast(pa.float64()).to_numpy()
             tie = tied(self.options.ties, *(table[c].combine_chunks().cast(pa.int64()) for c in ("user", "item")))
-        except pa.ArrowInvalid as error:
-            raise DataError(f"{path}: {error}; ids and ratings of MovieLens are numbers") from None
+        except pa.ArrowInvalid:  # it says the value, which may be somebody's id
+            raise DataError(f"{path}: an id or a rating is no number; in MovieLens they all are") from None
         wrong = stars[~((stars >= 0.5) & (stars <= 5))]  # not a number is neither
         if len(wrong):
             raise DataError(f"{path}: a rating of {wrong[0]:g}; ratings of MovieLens lie between 0.5 and 5")

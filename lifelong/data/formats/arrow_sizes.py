@@ -1,6 +1,6 @@
 """How large the batches of an Arrow file get, told from their headers before anything is decompressed.
 
-The file is ARROW1, two bytes, and a stream of messages: a marker, the length of the header, the header (a flatbuffer), the body.
+The file is ARROW1, two bytes, and a stream of messages: a marker, the header's length, the header (a flatbuffer), the body.
 A compressed buffer begins with its size (Arrow columnar format, "Compressed buffer"). Arrow itself allocates what stands there.
 """
 
