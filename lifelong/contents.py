@@ -21,10 +21,12 @@ from lifelong.core.types import Contents
 from lifelong.data.prepare import Prepared, cache_folder
 from lifelong.items.base import ItemEncoder
 from lifelong.network import Design
-from lifelong.task import Task
+from lifelong.task import Fit, Task
 
 PICTURE = "image"
 """The field of an item that holds the path of its picture."""
+TOLD_FROM = 2000
+"""Items from which on it is worth some seconds to say what reading them will cost."""
 BETWEEN = ", "
 """Stands between the fields of an item's text."""
 
@@ -57,15 +59,34 @@ class ItemSource:
 
         known_VD: vectors that rows keep where their content is not at hand.
         """
+        encoder = self._unread(width, rows, fresh)
+        encoder.open(self.contents, known_VD, self.folder, self.progress)
+        for name, rate in encoder.rates().items():
+            encoder.get_parameter(name).lr_scale = rate  # type: ignore[attr-defined]
+        return encoder
+
+    @property
+    def folder(self) -> Path:
+        """Where frozen features are kept."""
+        return self.cache or cache_folder()
+
+    def tell_cost(self, width: int, fit: Fit, steps: int, fresh: bool) -> None:
+        """Say what reading the items will cost, before it begins; nothing of a small catalogue."""
+        if len(self.contents) < TOLD_FROM:
+            return
+        from lifelong.items.layers.cost import estimate
+
+        rows = min(len(self.contents), fit.batch_size * self.design.length)
+        cost = estimate(lambda rows: self._unread(width, rows, fresh), self.contents, rows, steps, self.folder)
+        self.progress.say(cost.line())
+
+    def _unread(self, width: int, rows: int, fresh: bool) -> ItemEncoder:
         encoder = make_encoder(self.design, width, rows)
         if self.inherited is not None and not fresh:
             sit(encoder, self.inherited.parts)
             encoder.restore(dict(self.inherited.tensors))
         else:
             encoder.begin(float(self.design.options.get("item_std") or width**-0.5) * width**0.5)
-        encoder.open(self.contents, known_VD, self.cache or cache_folder(), self.progress)
-        for name, rate in encoder.rates().items():
-            encoder.get_parameter(name).lr_scale = rate  # type: ignore[attr-defined]
         return encoder
 
 

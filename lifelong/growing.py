@@ -257,7 +257,10 @@ class Growth:
         if self._source is None or not (self.parent is None or self.strategy.trains_items):
             return None
         known = None if self.parent is None else self._parents_table()
-        return self._source.encoder(_width(self.design), rows, known, fresh=not self.strategy.from_parent)
+        width, fresh = _width(self.design), not self.strategy.from_parent
+        steps = len(self.cases.train) // (self.task.fit.batch_size * self.design.length) + 1
+        self._source.tell_cost(width, self.task.fit, steps, fresh)
+        return self._source.encoder(width, rows, known, fresh=fresh)
 
     def _parents_table(self) -> Tensor:
         assert self.parent is not None

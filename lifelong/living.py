@@ -48,7 +48,8 @@ TaskLike = Task | str | Path | Mapping[str, Any]
 class LivingModel(Opened):
     """A folder with one encoder and all tasks it has learnt. Open one, add tasks to it, ask it.
 
-    Nothing in memory or on disk changes when an operation fails. A version, once committed, stays readable for ever.
+    Nothing in memory or on disk changes when an operation fails. A version, once committed, stays readable until a gc
+    collects it.
     """
 
     last_addition: Addition | None = None

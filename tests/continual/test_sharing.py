@@ -89,7 +89,7 @@ def test_it_forgets_less_than_sequential_training_and_learns(learnt, forgotten, 
 def test_it_is_refused_without_leave_to_forget(name):
     data = {"dataset": "synthetic", "label": "label_0"}
     task = Task.from_values({"name": "more", "head": "classification", "data": data, "strategy": name}, "task more")
-    model = SimpleNamespace(members={"first": None})
+    model = SimpleNamespace(members={"first": None}, store=None)
     with pytest.raises(UsageError, match="allow-forgetting"):
         LivingModel._may_add(model, task, False)
     LivingModel._may_add(model, task, True)

@@ -22,7 +22,8 @@ def chunk(kind, data):
 
 def png(width, height, before=b""):
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + before + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    data = chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + before + data
 
 def webp(width, height):
     size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
@@ -53,8 +54,8 @@ with pq.ParquetWriter(folder / "runs.parquet", runs.schema, compression="zstd") 
     for _ in range(12): out.write_table(runs)
 with pa.ipc.new_file(folder / "packed.arrow", runs.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as out:
     for _ in range(12): out.write_table(runs)
-nulls = pa.table({name: pa.nulls(10**10) for name in ("user", "item", "time")})
-with pa.ipc.new_file(folder / "nulls.arrow", nulls.schema) as out: out.write_table(nulls, max_chunksize=10**10)
+nulls = pa.table({name: pa.nulls(2**31 - 1) for name in ("user", "item", "time")})
+with pa.ipc.new_file(folder / "nulls.arrow", nulls.schema) as out: out.write_table(nulls, max_chunksize=2**31 - 1)
 wide = pa.table({f"c{n}": [1] for n in range(10_001)})
 pq.write_table(wide, folder / "wide.parquet")
 del part, lists, runs, nulls, wide
@@ -78,7 +79,8 @@ for path in sorted(folder.iterdir()):
         open_picture(path) if path.suffix in (".png", ".webp") else [b.rows_read for b in read_events(path, Columns())]
     except DataError as error:
         said = str(error)
-    print(json.dumps({"name": path.name, "bytes": path.stat().st_size, "seconds": time.process_time() - began, "mib": peak() - before, "said": said}), flush=True)
+    found = {"name": path.name, "bytes": path.stat().st_size, "seconds": time.process_time() - began}
+    print(json.dumps({**found, "mib": peak() - before, "said": said}), flush=True)
 """
 
 

@@ -12,7 +12,7 @@ TITLE = "grow a model"
 
 def add(options: argparse.Namespace, console: Console) -> int:
     """Give a task newcomers under a name of its own, or say what that would change."""
-    from lifelong.data.datasets.files import read_table
+    from lifelong.data.events import read_table
     from lifelong.data.frames import described
     from lifelong.living import LivingModel
 
