@@ -177,7 +177,11 @@ class Task:
     def only_first(self) -> list[str]:
         """The options set here that a model's first task alone may set."""
         unset = Task(name=self.name, data=self.data, head=self.head)
-        return [o for o in ("encoder", "past", "actions", "gaps", "longterm", "items") if getattr(self, o) != getattr(unset, o)]
+        return [
+            o
+            for o in ("encoder", "past", "actions", "gaps", "longterm", "items")
+            if getattr(self, o) != getattr(unset, o)
+        ]
 
     @property
     def answers(self) -> str:

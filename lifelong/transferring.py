@@ -193,7 +193,12 @@ class Run:
             )
             return self.model._growth(replace(task, strategy=own), seed, self.compute, self.progress), None
         design, folder = self.model.design, Path(tempfile.mkdtemp())
-        same: dict[str, Any] = {"length": design.length, "past": design.past, "actions": design.actions, "gaps": design.gaps}
+        same: dict[str, Any] = {
+            "length": design.length,
+            "past": design.past,
+            "actions": design.actions,
+            "gaps": design.gaps,
+        }
         first = replace(
             task,
             parent=None,
