@@ -25,8 +25,8 @@ from lifelong.core.compute import Compute
 from lifelong.core.errors import CapacityError
 from lifelong.core.progress import Silent
 from lifelong.evaluation import evaluate
-from lifelong.growing import mount
 from lifelong.inference import Answering
+from lifelong.member import mount
 from lifelong.resume import Resume
 from lifelong.task import as_task
 from lifelong.verification import check_candidate

@@ -25,7 +25,7 @@ from lifelong.entries import (
     checked_task,
     sorted_out,
 )
-from lifelong.growing import Member, make_parts
+from lifelong.member import Member, make_parts
 from lifelong.network import Design, TaskNet
 from lifelong.privacy.seen import PEOPLE
 from lifelong.store.folder import check_size

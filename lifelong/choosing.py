@@ -13,8 +13,9 @@ from lifelong.core.errors import CapacityError, ConfigError
 from lifelong.core.progress import Progress
 from lifelong.core.types import Classified, Measure, Outcome
 from lifelong.evaluation import log_likelihoods, outcome_of, weighs_alike
-from lifelong.growing import Growth, Member, mount
+from lifelong.growing import Growth
 from lifelong.inference import Answering
+from lifelong.member import Member, mount
 from lifelong.metrics.bootstrap import cases, paired_difference
 from lifelong.metrics.kinds.base import MeanOfCases, Metric
 from lifelong.metrics.parse import parse

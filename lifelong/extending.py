@@ -17,7 +17,7 @@ from lifelong.contents import ItemSource, contents_of
 from lifelong.continual.view import ITEM_TABLE, View, render
 from lifelong.core.errors import DataError, UsageError
 from lifelong.core.progress import Progress
-from lifelong.growing import Member, known_items, nearest_encoding
+from lifelong.member import Member, known_items, nearest_encoding
 from lifelong.store.names import check_name
 
 if TYPE_CHECKING:

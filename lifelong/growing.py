@@ -2,110 +2,37 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from lifelong.cases import Cases, ItemRows
+from lifelong.cases import Cases
 from lifelong.contents import Encoding, ItemSource
 from lifelong.continual.bank import Bank
 from lifelong.continual.parts.base import Part
 from lifelong.continual.past import Earlier
 from lifelong.continual.phase import Phase
 from lifelong.continual.site import Initial, Site
-from lifelong.continual.strategies.base import Strategy
 from lifelong.continual.view import ITEM_TABLE, View, render
-from lifelong.core import registry
 from lifelong.core.compute import Compute
-from lifelong.core.errors import ConfigError
 from lifelong.core.progress import Progress
-from lifelong.data.feeds import EventFeed, LabelFeed
-from lifelong.data.negatives import NegativeSampler
-from lifelong.entries import check_own
 from lifelong.evaluation import validation_score
-from lifelong.heads.base import Head
 from lifelong.items.base import ItemEncoder
+from lifelong.making import equipped, make_feed, make_objective, make_strategy, negatives_of
+from lifelong.member import Member, skeleton
 from lifelong.network import Design, TaskNet
-from lifelong.objectives.base import Objective
 from lifelong.parallel.group import ALONE, Group
 from lifelong.privacy.seen import Seen, seen_in
 from lifelong.resume import Resume
 from lifelong.starting import FirstValues, WithEncoded, start_head
 from lifelong.task import Task
-from lifelong.training import CurvePoint, Feed, Job, fit, trainable_count
+from lifelong.training import CurvePoint, Job, fit, trainable_count
 
 SPARSE_FROM = 1 << 21
 """Numbers in a table from which on its dense gradient and update cost more than sorting the rows of a batch."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """A task as the model holds it once it is sealed.
-
-    own: head and parts, by name. items: the block of item ids that came with it, first_row where their rows begin.
-    """
-
-    task: Task
-    parent: str | None
-    view: View
-    own: dict[str, Tensor]
-    catalogue: tuple[str, ...]
-    items: pa.Array
-    first_row: int
-    parts: dict[str, Any] = field(default_factory=dict)
-    """Slot name -> {"name": …, options} of the part that sits there."""
-    record: dict[str, Any] = field(default_factory=dict)
-    """What is told of its training: seconds, parameters, curve, data key."""
-    encoding: Encoding | None = None
-    """What it has learnt about reading items by their content; None where it reads them as its parents do."""
-    seen: Seen | None = None
-    """Whom it was trained on, until it is stored."""
-
-    @property
-    def name(self) -> str:
-        """The task's name."""
-        return self.task.name
-
-
-def known_items(members: dict[str, Member], name: str | None) -> ItemRows | None:
-    """The items that a task can read: its own block and those of its line of parents; None where there is no task."""
-    blocks: list[ItemRows] = []
-    while name is not None:
-        member = members[name]
-        rows_n = np.arange(member.first_row, member.first_row + len(member.items), dtype=np.int32)
-        blocks.append(ItemRows(member.items, rows_n))
-        name = member.parent
-    if not blocks:
-        return None
-    return ItemRows(pa.concat_arrays([b.ids for b in blocks]), np.concatenate([b.rows_n for b in blocks]))
-
-
-def nearest_encoding(members: dict[str, Member], name: str) -> Encoding | None:
-    """How a task reads items by their content: what it and its line of parents have learnt, the nearest first, up to one that
-    stands alone; None: by a table."""
-    found: list[Encoding] = []
-    place: str | None = name
-    while place is not None:
-        member = members[place]
-        found = found if member.encoding is None else [member.encoding, *found]
-        place = None if member.encoding is not None and member.view.alone else member.parent
-    if not found:
-        return None
-    tensors = {n: value for encoding in found for n, value in encoding.tensors.items()}
-    return Encoding(tensors, {slot: spec for encoding in found for slot, spec in encoding.parts.items()})
-
-
-def mount(design: Design, bank: Bank, member: Member, known: ItemRows) -> TaskNet:
-    """The network of a sealed task, with tensors of the bank, ready to answer."""
-    net = _skeleton(design, member.view, member.task, member.catalogue, known)
-    net.sit(make_parts(member.parts, net))
-    check_own(member.own, net.own_tensors(), f"task {member.name}: weights")
-    net.mount(render(bank, member.view, net.trunk_names()), member.own)
-    return net
 
 
 class Growth:
@@ -136,10 +63,10 @@ class Growth:
             torch.manual_seed(seed)
             view = View(owner, parent.view if parent else None, rows)
             encoder = self._encoder(rows)
-            self.net = _skeleton(design, view, task, cases.catalogue, cases.known, encoder)
+            self.net = skeleton(design, view, task, cases.catalogue, cases.known, encoder)
             if self.net.head is not None:
                 self.net.head.prepare(torch.from_numpy(cases.train.targets_N))
-        self.negatives = _negatives(task, cases)
+        self.negatives = negatives_of(task, cases)
         rows_only = self.negatives is not None or task.data.label is not None
         _choose_sparse(self.net, rows_only and self.strategy.isolates)  # penalties look at all rows
         self.first_row = next_row
@@ -341,49 +268,6 @@ def _validation(net: TaskNet, cases: Cases, metric: str, past: int, group: Group
     return group.mean(validation_score(net, mine_alone, metric, past), len(mine))
 
 
-def make_strategy(task: Task) -> Strategy:
-    """The task's strategy with its options."""
-    _, cls, config = registry.make_config("strategies", task.strategy, f"task {task.name}: strategy")
-    return cls(config)
-
-
-def make_objective(task: Task) -> Objective:
-    """The task's objective, or its head's own."""
-    spec = task.objective or registry.make_config("heads", task.head, "head")[1].objective
-    _, cls, config = registry.make_config("objectives", spec, f"task {task.name}: objective")
-    return cls(config)
-
-
-def equipped(objective: Objective, width: int, seed: int) -> Objective:
-    """The objective with what it trains for itself, the same for the same seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        objective.equip(width)
-    return objective
-
-
-def open_feed(task: Task, cases: Cases, design: Design, seed: int) -> Feed:
-    """Training batches with the task's own negatives."""
-    return make_feed(task, cases, design, seed, _negatives(task, cases))
-
-
-def make_feed(task: Task, cases: Cases, design: Design, seed: int, negatives: NegativeSampler | None) -> Feed:
-    """Training batches as the objective wants them supervised."""
-    fit_, length, past = task.fit, design.length, design.past
-    if make_objective(task).points == "users":
-        return LabelFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, fit_.windows_per_user, past)
-    if task.data.label:
-        raise ConfigError(f"task {task.name!r}: a label of users is trained by the objective supervised")
-    return EventFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, negatives, past)
-
-
-def _negatives(task: Task, cases: Cases) -> NegativeSampler | None:
-    config = registry.make_config("heads", task.head, "head")[2]
-    if task.data.label or len(cases.catalogue) <= getattr(config, "full_softmax_up_to", len(cases.catalogue)):
-        return None
-    return NegativeSampler(cases.counts_C, config.negatives, config.in_batch)
-
-
 def _choose_sparse(net: TaskNet, rows_only: bool) -> None:
     """Let large tables get gradients of the rows that a batch touches, where nothing looks at all rows. Not the long-term
     path's: sums of weighted rows have no such gradient."""
@@ -396,33 +280,3 @@ def _choose_sparse(net: TaskNet, rows_only: bool) -> None:
 def _width(design: Design) -> int:
     """D, before there is a network."""
     return int(design.options["width"])
-
-
-def _skeleton(
-    design: Design,
-    view: View,
-    task: Task,
-    catalogue: tuple[str, ...],
-    known: ItemRows,
-    items: ItemEncoder | None = None,
-) -> TaskNet:
-    rows_C = known.rows_of(pa.array(catalogue, pa.string())) if task.data.label is None else np.zeros(1, np.int32)
-    rows = torch.from_numpy(rows_C.astype(np.int64)) if len(rows_C) and rows_C.all() else None
-    net = TaskNet(design, view.rows, None, table="meta", items=items)
-    net.head = _make_head(task, net, catalogue, rows)
-    return net
-
-
-def _make_head(task: Task, net: TaskNet, catalogue: tuple[str, ...], rows_C: Tensor | None) -> Head:
-    _, cls, config = registry.make_config("heads", task.head, f"task {task.name}: head", outside=False)
-    return cls(config, net.width if cls.answers == "items" else net.user_width, catalogue, rows_C)
-
-
-def make_parts(specs: dict[str, Any], net: TaskNet) -> dict[str, Part]:
-    """What sits in the slots of a network, from its specs by slot; the values come later."""
-    parts: dict[str, Part] = {}
-    slots = net.slots()
-    for slot, spec in specs.items():
-        _, cls, config = registry.make_config("parts", spec, f"slot {slot}", outside=False)
-        parts[slot] = cls.fitting(config, slots[slot].opening)
-    return parts

@@ -21,9 +21,9 @@ from lifelong.data.sequences import Sequences
 from lifelong.entries import check_names
 from lifelong.evaluation import Removal, evaluate
 from lifelong.formats import readable
-from lifelong.growing import Member, known_items, mount
 from lifelong.inference import NOBODY, Answering, last_points
 from lifelong.inspection import inspect
+from lifelong.member import Member, known_items, mount
 from lifelong.store.store import Store, Version
 from lifelong.task import Task
 from lifelong.verification import Check, check_version

@@ -14,7 +14,8 @@ from lifelong.continual.past import Earlier, known_only
 from lifelong.continual.phase import Weights
 from lifelong.core.slot import Slot
 from lifelong.core.types import Batch, History
-from lifelong.growing import Member, equipped, make_objective, mount
+from lifelong.making import equipped, make_objective
+from lifelong.member import Member, mount
 from lifelong.network import Design, TaskNet
 from lifelong.training import Feed
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from lifelong.core.errors import ConfigError, UsageError
 from lifelong.entries import check_names
-from lifelong.growing import Member, make_strategy
+from lifelong.making import make_strategy
+from lifelong.member import Member
 from lifelong.task import Task
 
 

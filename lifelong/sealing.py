@@ -10,8 +10,8 @@ from lifelong.checkpoint import Loaded
 from lifelong.continual.past import closed_up
 from lifelong.core.fingerprint import changed_values, tensors_hash
 from lifelong.core.types import History
-from lifelong.growing import known_items, mount
 from lifelong.inference import Answering
+from lifelong.member import known_items, mount
 from lifelong.network import TaskNet
 from lifelong.store.tensors import pack
 

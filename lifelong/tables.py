@@ -20,9 +20,9 @@ from lifelong.data.datasets.base import EventBatch
 from lifelong.data.events import read_events
 from lifelong.data.sequences import Points, Sequences, readable_events
 from lifelong.evaluation import Removal
-from lifelong.growing import known_items
 from lifelong.inference import NOBODY, Excluded
 from lifelong.living import LivingModel
+from lifelong.member import known_items
 from lifelong.metrics.ranking import top_k
 
 BLOCK = 4096

@@ -20,9 +20,10 @@ from lifelong.core.types import Outcome, Ranked
 from lifelong.evaluation import baselines, outcome_of
 from lifelong.forgetting.outcomes import keep, kept
 from lifelong.forgetting.statistics import over_seeds, paired, scores
-from lifelong.growing import Growth, mount
+from lifelong.growing import Growth
 from lifelong.inference import Answering
 from lifelong.living import LivingModel
+from lifelong.member import mount
 from lifelong.resume import Resume
 from lifelong.task import Task
 

@@ -14,9 +14,9 @@ from lifelong.core.compute import Compute
 from lifelong.core.progress import Silent
 from lifelong.core.types import Ranked
 from lifelong.evaluation import outcome_of
-from lifelong.growing import Member, mount
 from lifelong.inference import Answering
 from lifelong.living import LivingModel
+from lifelong.member import Member, mount
 from lifelong.metrics.bootstrap import measure, paired_difference
 from lifelong.metrics.parse import parse
 from lifelong.resume import Resume

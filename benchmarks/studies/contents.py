@@ -14,8 +14,8 @@ from lifelong import LivingModel
 from lifelong.core.types import Outcome, Ranked
 from lifelong.data.sequences import Points
 from lifelong.evaluation import evaluate, outcome_of, removal_of
-from lifelong.growing import known_items
 from lifelong.inference import NOBODY
+from lifelong.member import known_items
 from lifelong.metrics.bootstrap import measure, paired_difference
 from lifelong.metrics.parse import parse
 from lifelong.task import as_task

@@ -20,8 +20,8 @@ from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Outcome
 from lifelong.evaluation import outcome_of
 from lifelong.forgetting.outcomes import keep
-from lifelong.growing import make_strategy
 from lifelong.living import LivingModel
+from lifelong.making import make_strategy
 from lifelong.metrics.bootstrap import measure
 from lifelong.metrics.parse import parse
 from lifelong.task import Task

@@ -14,8 +14,8 @@ from lifelong import __version__
 from lifelong.core.types import Measure
 from lifelong.evaluation import baselines
 from lifelong.forgetting.cells import ALONE, TOGETHER, Cell, Learnt
-from lifelong.growing import make_strategy
 from lifelong.living import LivingModel
+from lifelong.making import make_strategy
 from lifelong.metrics import forgetting as measures
 from lifelong.task import Task
 

@@ -20,9 +20,9 @@ from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Classified, Estimated, Labelled, Measure, Outcome
 from lifelong.data.sequences import Points
 from lifelong.evaluation import log_likelihoods, outcome_of, removal_of
-from lifelong.growing import known_items
 from lifelong.inference import NOBODY, Answering
 from lifelong.living import LivingModel
+from lifelong.member import known_items
 from lifelong.metrics.bootstrap import measure
 from lifelong.metrics.kinds.auc import AUC
 

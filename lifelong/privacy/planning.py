@@ -11,9 +11,10 @@ from lifelong.continual.view import grows
 from lifelong.core.errors import DataError, UsageError
 from lifelong.core.progress import Progress
 from lifelong.entries import check_names
-from lifelong.growing import Member, make_strategy
 from lifelong.identities import follow
 from lifelong.living import LivingModel
+from lifelong.making import make_strategy
+from lifelong.member import Member
 from lifelong.privacy.seen import found_in
 from lifelong.store.documents import ended
 from lifelong.task import Task

@@ -12,9 +12,10 @@ from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Classified, Outcome
 from lifelong.data.sequences import Points
 from lifelong.evaluation import outcome_of
-from lifelong.growing import known_items, make_strategy, mount
 from lifelong.inference import Answering
 from lifelong.living import LivingModel
+from lifelong.making import make_strategy
+from lifelong.member import known_items, mount
 from lifelong.profiling.features import Features
 from lifelong.profiling.methods import Method
 from lifelong.profiling.people import People

@@ -16,9 +16,9 @@ from lifelong.core.errors import ConfigError
 from lifelong.core.fingerprint import tensors_hash
 from lifelong.core.progress import Silent
 from lifelong.core.slot import Map, Opening, Slot
-from lifelong.growing import known_items, nearest_encoding
 from lifelong.items.base import ItemEncoder
 from lifelong.living import LivingModel
+from lifelong.member import known_items, nearest_encoding
 from lifelong.task import as_task
 from lifelong.testing import strategies as contract
 from lifelong.testing.windows import same_bits

@@ -81,6 +81,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, cache, monkeypatch):
     assert not torch.equal(whole, plain.bank.values["items.weight"])
 
 
+@pytest.mark.slow
 def test_forgetting_the_means_on_resume_would_be_caught(tmp_path, cache, monkeypatch):
     whole = weights(tmp_path / "whole", cache, monkeypatch)
     unflatten = resume._unflatten

@@ -38,7 +38,7 @@ def table(model, task):
 def made_of(model, task, rows):
     """The vectors that the task's own encoding gives, computed by hand."""
     from lifelong.contents import read_contents
-    from lifelong.growing import known_items, nearest_encoding
+    from lifelong.member import known_items, nearest_encoding
 
     tensors = nearest_encoding(model.members, task).tensors
     contents = read_contents(
@@ -80,7 +80,10 @@ def test_newcomers_have_vectors_at_once_and_nothing_moves(living):
     assert living.verify().ok
 
 
-@pytest.mark.parametrize("strategy", ["conure", "peterrec", "probe", "finetune", "scratch"])
+@pytest.mark.parametrize(
+    "strategy",
+    ["conure", "finetune", *(pytest.param(name, marks=pytest.mark.slow) for name in ("peterrec", "probe", "scratch"))],
+)
 def test_strategies_grow_on_it(living, cache, strategy):
     living.add_task(worlds.label(0))
     added = living.add_task(worlds.wider(1, strategy=strategy))
@@ -170,7 +173,7 @@ def test_newcomers_of_a_task_with_a_table_of_its_own(living, cache):
 
 
 def nearest_map(model, task):
-    from lifelong.growing import nearest_encoding
+    from lifelong.member import nearest_encoding
 
     tensors = nearest_encoding(model.members, task).tensors
     counts = torch.zeros(32)

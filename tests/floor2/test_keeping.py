@@ -6,7 +6,7 @@ import pytest
 import worlds
 
 from lifelong import LivingModel, committing, resume
-from lifelong import living as module
+from lifelong import adding as module
 from lifelong.core.errors import Conflict, LifelongError, UsageError
 from lifelong.resume import Resume
 from lifelong.store.store import Store

@@ -5,9 +5,10 @@ import torch
 import worlds
 
 from lifelong import LivingModel, growing
+from lifelong.adding import DEFAULT
 from lifelong.continual.overlay import Overlay
 from lifelong.core.progress import Silent
-from lifelong.living import DEFAULT
+from lifelong.member import mount
 from lifelong.resume import Resume
 from lifelong.task import as_task
 
@@ -59,7 +60,7 @@ def trained(model):
         as_task(worlds.wider(head=SAMPLED, strategy={"name": "conure", "keep": 1.0})), 0, DEFAULT, Silent()
     )
     member = growth.run(Silent(), Resume(None))
-    net = growing.mount(model.design, growth.site.bank, member, growth.cases.known)
+    net = mount(model.design, growth.site.bank, member, growth.cases.known)
     score = growing.validation_score(net, growth.cases, growth.task.measured_by[0])
     return max(p["valid"] for p in member.record["curve"]), score
 

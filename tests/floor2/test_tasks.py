@@ -85,6 +85,7 @@ def test_dry_run(models, path, capsys):
     assert sorted(model.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_the_example_strategy_keeps_the_contract_and_learns():
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

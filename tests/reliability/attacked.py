@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 
 from lifelong import LivingModel, committing
+from lifelong.adding import DEFAULT, as_task
 from lifelong.checkpoint import Loaded, load, read_probes
 from lifelong.core.errors import LifelongError
 from lifelong.core.fingerprint import canonical_json
 from lifelong.core.progress import Silent
-from lifelong.living import DEFAULT, as_task
 from lifelong.sealing import PROBES, answering_of, answers, fingerprint
 from lifelong.store.documents import seal
 from lifelong.store.store import Store

@@ -248,6 +248,7 @@ def test_unknown_items_change_no_bit(model):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_million_events_are_their_last_ones(model):
     known, length = ["i0000000", "i0000003", "i0000006", "i0000009", "i0000012"], model.design.length
     history = [known[n * n % 5] for n in range(1_000_000)]
