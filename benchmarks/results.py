@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks import common
 
-STUDIES = ("backbones", "profiles", "objectives", "transfer", "strategies", "papers", "contents", "adapters")
+STUDIES = ("backbones", "profiles", "objectives", "transfer", "strategies", "papers", "contents", "reading", "adapters")
 DOCS = common.ROOT.parent / "docs"
 
 

@@ -30,7 +30,7 @@ from lifelong.cases import Cases
 from lifelong.core.compute import Compute
 from lifelong.core.progress import Silent
 from lifelong.core.types import Batch
-from lifelong.growing import Growth
+from lifelong.growing import Ground, Growth
 from lifelong.parallel.group import Group, shut, start
 from lifelong.parallel.rows import ShardedRows
 from lifelong.parallel.shares import shares
@@ -107,7 +107,7 @@ def _growth(cases: Cases, mode: str, compute: Compute, group: Group) -> Growth:
     growing.SPARSE_FROM = 1 if negatives else 1 << 62
     with tempfile.TemporaryDirectory() as folder:
         model = LivingModel._unborn(Path(folder) / "model", task_of(negatives), None)
-        return Growth(model.design, model.bank, None, 1, task_of(negatives), cases, 0, compute, group)
+        return Growth(Ground(model.design, model.bank, None, 1), task_of(negatives), cases, 0, compute, group)
 
 
 def _table_steps(group: Group, mode: str, cases: Cases) -> Iterator[int]:

@@ -26,7 +26,7 @@ from lifelong.encoders.layers.longterm import LongTerm
 from lifelong.entries import check_names
 from lifelong.estimate import Estimate, estimate
 from lifelong.formats import need_current
-from lifelong.growing import Growth
+from lifelong.growing import Ground, Growth
 from lifelong.making import make_strategy, open_feed
 from lifelong.member import Member, known_items, nearest_encoding
 from lifelong.network import Design, TaskNet
@@ -193,7 +193,8 @@ class Adding(Opened):
         owner = 1 + max((m.view.owner for m in self.members.values()), default=FREE)
         past = lambda rows: [self._remembered(member, rows) for member in members.values()]  # noqa: E731
         source = self._item_source(task, parent, prepared, cases, progress)
-        return Growth(self.design, self.bank, parent, owner, task, cases, seed, compute, group, past, source)
+        ground = Ground(self.design, self.bank, parent, owner, past, source)
+        return Growth(ground, task, cases, seed, compute, group)
 
     def _item_source(
         self, task: Task, parent: Member | None, prepared: Prepared, cases: Cases, progress: Progress

@@ -8,7 +8,8 @@ from lifelong import __version__
 from lifelong.checkpoint import Loaded, save_member
 from lifelong.core.config import plain
 from lifelong.core.errors import ForgettingError
-from lifelong.core.fingerprint import json_hash, numeric_stack
+from lifelong.core.fingerprint import numeric_stack
+from lifelong.identities import identity_of
 from lifelong.privacy.seen import carry_people
 from lifelong.sealing import PROBE_ROLE, seal
 from lifelong.store.store import Store
@@ -65,10 +66,3 @@ def write_body(store: Store, loaded: Loaded, before: dict[str, Any] | None, writ
         tasks[name] = {**entry, "fingerprint": sealed.fingerprint, "identity": identity, "stack": numeric_stack()}
     carry_people(tasks, before["tasks"] if before else {}, written)
     return {"lifelong": __version__, "design": plain(loaded.design), "order": list(loaded.members), "tasks": tasks}
-
-
-def identity_of(design: dict[str, Any], fingerprint: str, files: Mapping[str, Any]) -> str:
-    """A hash of everything that decides a task's answers: another identity is another task. design: as the version's body that
-    brought the task holds it; files: the task's."""
-    read = {role: files[role]["sha256"] for role in ("catalogue", "items")}
-    return json_hash([design, fingerprint, read])[:16]

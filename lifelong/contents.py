@@ -1,6 +1,7 @@
 """What the items of a task are: their texts and pictures out of the data set, and the encoder that reads them."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 from torch import Tensor
 
 from lifelong.cases import ItemRows
@@ -21,12 +23,12 @@ from lifelong.core.types import Contents
 from lifelong.data.prepare import Prepared, cache_folder
 from lifelong.items.base import ItemEncoder
 from lifelong.network import Design
-from lifelong.task import Fit, Task
+from lifelong.task import Task
 
 PICTURE = "image"
 """The field of an item that holds the path of its picture."""
 TOLD_FROM = 2000
-"""Items from which on it is worth some seconds to say what reading them will cost."""
+"""Items from which on it is worth some seconds to say what training on them will cost."""
 BETWEEN = ", "
 """Stands between the fields of an item's text."""
 
@@ -70,15 +72,20 @@ class ItemSource:
         """Where frozen features are kept."""
         return self.cache or cache_folder()
 
-    def tell_cost(self, width: int, fit: Fit, steps: int, fresh: bool) -> None:
-        """Say what reading the items will cost, before it begins; nothing of a small catalogue."""
-        if len(self.contents) < TOLD_FROM:
-            return
+    @property
+    def large(self) -> bool:
+        """Whether it is worth some seconds to say what training on the items will cost."""
+        return len(self.contents) >= TOLD_FROM
+
+    def tell_cost(self, opened: ItemEncoder, rows_per_step: int, steps: int, *, fresh: bool) -> None:
+        """Say what the steps of an epoch, which look up so many items each, will spend in an encoder opened like this one."""
         from lifelong.items.layers.cost import estimate
 
-        rows = min(len(self.contents), fit.batch_size * self.design.length)
-        cost = estimate(lambda rows: self._unread(width, rows, fresh), self.contents, rows, steps, self.folder)
-        self.progress.say(cost.line())
+        def make(rows: int) -> ItemEncoder:
+            return open_alike(self._unread(opened.width, rows, fresh), opened)
+
+        with torch.random.fork_rng(devices=[]):
+            self.progress.say(estimate(make, self.contents, rows_per_step, steps, self.folder).line())
 
     def _unread(self, width: int, rows: int, fresh: bool) -> ItemEncoder:
         encoder = make_encoder(self.design, width, rows)
@@ -104,6 +111,17 @@ def sit(encoder: ItemEncoder, parts: Mapping[str, Any]) -> None:
         _, cls, config = registry.make_config("parts", spec, f"slot {name}", outside=False)
         part: Part = cls.fitting(config, slots[name].opening)
         slots[name].part = part
+
+
+def open_alike(encoder: ItemEncoder, other: ItemEncoder) -> ItemEncoder:
+    """The encoder, training what the other one trains, and with copies of its parts in the same slots."""
+    for name, module in other.named_modules():
+        if isinstance(module, Slot):
+            encoder.get_submodule(name).part = deepcopy(module.part)  # type: ignore[assignment]
+    trained = {name for name, parameter in other.named_parameters() if parameter.requires_grad}
+    for name, parameter in encoder.named_parameters():
+        parameter.requires_grad_(name in trained)
+    return encoder
 
 
 def read_contents(task: Task, prepared: Prepared, known: ItemRows) -> Contents:

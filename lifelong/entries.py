@@ -62,11 +62,15 @@ def check_body(body: Any) -> None:
 
 def _check_entry(entry: Any, where: str, before: list[str]) -> None:
     parent = _of(entry, "parent", str, where) if entry_has(entry, "parent") else None
+    if not isinstance(entry, Mapping) or "parent" not in entry:
+        raise ModelCorrupt(f"{BODY}: {where}: does not say which task is its parent")
     if (parent is None) == bool(before) or (before and parent not in before):
         raise ModelCorrupt(f"{BODY}: {where}: parent is {parent!r:.80}, it must be a task before it")
     for key, least, most in (("owner", 1, MOST_OWNERS), ("rows", 1, 2**31 - 1), ("first_row", 0, 2**31 - 1)):
         if not least <= _of(entry, key, int, where) <= most:
             raise ModelCorrupt(f"{BODY}: {where}: {key} is {entry[key]!r:.40}, it must lie in {least} to {most}")
+    if entry["first_row"] > entry["rows"] or (parent is None and entry["first_row"] != 1):
+        raise ModelCorrupt(f"{BODY}: {where}: first_row is {entry['first_row']}, and its rows end at {entry['rows']}")
     for key, kind in _FIELDS.items():
         _of(entry, key, kind, where)
     if "encoding" in entry["files"]:

@@ -42,6 +42,7 @@ def estimate(growth: Growth) -> Estimate:
     free = growth.bank_free()
     phase = growth.first_phase()
     job = growth.job()
+    growth.tell_cost(job)
     learner = make_learner(job, phase, growth.site).train()
     seconds = []
     for batch in ahead(islice(job.feed.epoch(0), STEPS), learner.device):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from lifelong.continual.site import Initial, Site
 from lifelong.continual.view import ITEM_TABLE, View, render
 from lifelong.core.compute import Compute
 from lifelong.core.progress import Progress
+from lifelong.core.types import Batch
 from lifelong.evaluation import validation_score
 from lifelong.items.base import ItemEncoder
 from lifelong.making import equipped, make_feed, make_objective, make_strategy, negatives_of
@@ -35,57 +36,67 @@ SPARSE_FROM = 1 << 21
 """Numbers in a table from which on its dense gradient and update cost more than sorting the rows of a batch."""
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What a task grows on: the model as it stands, the number that will own what the task claims, `past`, which makes the
+    earlier tasks out of the number of item rows for a strategy that changes them, and `source`, what the items are, where the
+    model reads them by their content."""
+
+    design: Design
+    bank: Bank
+    parent: Member | None
+    owner: int
+    past: Callable[[int], Sequence[Earlier]] = lambda rows: []
+    source: ItemSource | None = None
+
+
 class Growth:
-    """One task while it grows. Nothing outside this object changes until the model takes `bank` and `member()` over."""
+    """One task while it grows. Nothing outside this object changes until the model takes `site.bank` and the member over."""
 
     def __init__(
-        self,
-        design: Design,
-        bank: Bank,
-        parent: Member | None,
-        owner: int,
-        task: Task,
-        cases: Cases,
-        seed: int,
-        compute: Compute,
-        group: Group = ALONE,
-        past: Callable[[int], Sequence[Earlier]] = lambda rows: [],
-        source: ItemSource | None = None,
+        self, ground: Ground, task: Task, cases: Cases, seed: int, compute: Compute, group: Group = ALONE
     ) -> None:
-        """`past` makes the earlier tasks, for a strategy that changes them, out of the number of item rows; `source` says what
-        the items are, where the model reads them by their content."""
-        self.design, self.parent, self.task, self.cases, self.seed = design, parent, task, cases, seed
-        self.compute, self.group, self._bank, self._source = compute, group, bank, source
-        next_row = len(bank.owners[ITEM_TABLE])
-        rows = next_row + len(cases.new_items)
+        self.ground, self.task, self.cases, self.seed = ground, task, cases, seed
+        self.compute, self.group = compute, group
+        self.design, self.parent = ground.design, ground.parent
         self.strategy = make_strategy(task)
+        self.negatives = negatives_of(task, cases)
+        self.first_row = len(ground.bank.owners[ITEM_TABLE])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            view = View(owner, parent.view if parent else None, rows)
-            encoder = self._encoder(rows)
-            self.net = skeleton(design, view, task, cases.catalogue, cases.known, encoder)
-            if self.net.head is not None:
-                self.net.head.prepare(torch.from_numpy(cases.train.targets_N))
-        self.negatives = negatives_of(task, cases)
-        rows_only = self.negatives is not None or task.data.label is not None
-        _choose_sparse(self.net, rows_only and self.strategy.isolates)  # penalties look at all rows
-        self.first_row = next_row
+            self.net = self._network(self.first_row + len(cases.new_items))
         self.names = self.net.trunk_names()
-        self.site = Site(
-            bank=bank.fork(),
-            owner=owner,
-            parent=view.parent,
-            names=self.names if encoder is None else [*self.names, ITEM_TABLE],
-            rows=rows,
-            new_rows=len(cases.new_items),
-            slots={name: slot.opening for name, slot in self.net.slots().items() if slot.part is None},
-            initial=self._initial(),
-            past=() if self.strategy.isolates else past(rows),
-        )
+        self.site = self._site(self.first_row + len(cases.new_items))
         self.phases = self.strategy.grow(self.site, task.name)
         self.seconds = 0.0
         self.trained = 0
         self.curve: list[CurvePoint] = []
+
+    def _network(self, rows: int) -> TaskNet:
+        """The task's network with the values that it begins with where no weights of the bank come to lie."""
+        view = View(self.ground.owner, self.parent.view if self.parent else None, rows)
+        encoder = self._encoder(rows)
+        net = skeleton(self.design, view, self.task, self.cases.catalogue, self.cases.known, encoder)
+        if net.head is not None:
+            net.head.prepare(torch.from_numpy(self.cases.train.targets_N))
+        rows_only = self.negatives is not None or self.task.data.label is not None
+        _choose_sparse(net, rows_only and self.strategy.isolates)  # penalties look at all rows
+        return net
+
+    def _site(self, rows: int) -> Site:
+        """What the strategy works on: a fork of the bank, names, slots, first values, earlier tasks."""
+        ground = self.ground
+        return Site(
+            bank=ground.bank.fork(),
+            owner=ground.owner,
+            parent=self.parent.view if self.parent else None,
+            names=self.names if self.net.content is None else [*self.names, ITEM_TABLE],
+            rows=rows,
+            new_rows=len(self.cases.new_items),
+            slots={name: slot.opening for name, slot in self.net.slots().items() if slot.part is None},
+            initial=self._initial(),
+            past=() if self.strategy.isolates else ground.past(rows),
+        )
 
     def first_phase(self) -> Phase:
         """Open the view without training anything; raises what the strategy refuses (CapacityError)."""
@@ -108,6 +119,7 @@ class Growth:
         """Train all phases and return the sealed member; `site.bank` is then the bank that holds it."""
         began = time.perf_counter()
         job, number, phase = self.job(), 0, self.first_phase()
+        self.tell_cost(job)
         while True:
             self.trained = max(self.trained, trainable_count(phase, self.site, job))
             self.curve += fit(job, phase, number, self.site, progress, resume)
@@ -119,21 +131,20 @@ class Growth:
         self.seconds = time.perf_counter() - began
         return self._member(view)
 
+    def tell_cost(self, job: Job) -> None:
+        """Say, once the first phase is open, what reading the items adds to an epoch; nothing of a small catalogue."""
+        content, source = self.net.content, self.ground.source
+        if content is None or source is None or not source.large:
+            return
+        batch = next(iter(job.feed.epoch(0)))
+        rows = self.net.rows_of(batch, job.objective) if isinstance(batch, Batch) else batch.history.window_BL
+        steps = job.feed.batches_per_epoch()
+        source.tell_cost(content, len(rows.unique()), steps, fresh=not self.strategy.from_parent)
+
     def under(self, strategy: Any) -> "Growth":
         """The same task in the same place from the start, under another strategy, which must isolate."""
-        task, owner = replace(self.task, strategy=strategy), self.site.owner
-        return Growth(
-            self.design,
-            self._bank,
-            self.parent,
-            owner,
-            task,
-            self.cases,
-            self.seed,
-            self.compute,
-            self.group,
-            source=self._source,
-        )
+        ground, task = replace(self.ground, past=lambda rows: []), replace(self.task, strategy=strategy)
+        return Growth(ground, task, self.cases, self.seed, self.compute, self.group)
 
     def untrained(self) -> Member:
         """What `run` would return without any training: it stores as many bytes. Raises what the strategy refuses."""
@@ -181,24 +192,21 @@ class Growth:
 
     def _encoder(self, rows: int) -> ItemEncoder | None:
         """What encodes items, where this task trains it."""
-        if self._source is None or not (self.parent is None or self.strategy.trains_items):
+        if self.ground.source is None or not (self.parent is None or self.strategy.trains_items):
             return None
         known = None if self.parent is None else self._parents_table()
-        width, fresh = _width(self.design), not self.strategy.from_parent
-        steps = len(self.cases.train) // (self.task.fit.batch_size * self.design.length) + 1
-        self._source.tell_cost(width, self.task.fit, steps, fresh)
-        return self._source.encoder(width, rows, known, fresh=fresh)
+        return self.ground.source.encoder(_width(self.design), rows, known, fresh=not self.strategy.from_parent)
 
     def _parents_table(self) -> Tensor:
         assert self.parent is not None
-        return render(self._bank, self.parent.view, [ITEM_TABLE])[ITEM_TABLE]
+        return render(self.ground.bank, self.parent.view, [ITEM_TABLE])[ITEM_TABLE]
 
     def _initial(self) -> Initial:
         alone = self.parent is None or not self.strategy.from_parent
         values = FirstValues(self.design, self.cases, self.seed, alone=alone)
-        if self._source is None or self.parent is None or self.net.content is not None:
+        if self.ground.source is None or self.parent is None or self.net.content is not None:
             return values
-        return WithEncoded(values, self._source, self._parents_table())
+        return WithEncoded(values, self.ground.source, self._parents_table())
 
     def _seal_items(self, view: View) -> Encoding | None:
         """Keep the vectors of the items as they stand in place of the table's values, and of what made them whatever is not
@@ -215,7 +223,7 @@ class Growth:
         inside = {name: part.spec() for name, part in seats.items() if isinstance(part, Part)}
         view.parts = {slot: part for slot, part in view.parts.items() if slot not in inside}
         made = {name: value.detach().cpu().clone() for name, value in content.stored().items()}
-        inherited = {} if view.alone or self._source is None else self._source.learnt
+        inherited = {} if view.alone or self.ground.source is None else self.ground.source.learnt
         return Encoding({n: v for n, v in made.items() if n not in inherited or not _alike(v, inherited[n])}, inside)
 
     def _member(self, view: View) -> Member:

@@ -5,11 +5,19 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from lifelong.committing import identity_of
-from lifelong.core.fingerprint import canonical_json
+from lifelong.core.fingerprint import canonical_json, json_hash
+from lifelong.entries import check_body
+from lifelong.store.documents import FORMAT
 from lifelong.store.store import Version
 
 Entry = dict[str, Any]
+
+
+def identity_of(design: dict[str, Any], fingerprint: str, files: Mapping[str, Any]) -> str:
+    """A hash of everything that decides a task's answers: another identity is another task. design: as the version's body that
+    brought the task holds it; files: the task's."""
+    read = {role: files[role]["sha256"] for role in ("catalogue", "items")}
+    return json_hash([design, fingerprint, read])[:16]
 
 
 @dataclass
@@ -36,7 +44,11 @@ def follow(log: Sequence[Version]) -> tuple[list[Life], list[str]]:
     """All identities in the order in which they appear, and every change that nothing explains.
 
     A task may come and go and be another one, but only by an operation that says so; under one identity every byte of it stays.
+    Raises ModelCorrupt where a version's body is of no form that could be followed.
     """
+    for version in log:
+        if version.format == FORMAT:
+            check_body(version.body)
     lives: dict[tuple[str, str], Life] = {}
     problems = [problem for before, after in pairwise(log) for problem in _unexplained(before, after, log)]
     for version in log:
@@ -100,7 +112,8 @@ def _may_change(name: str, version: Version) -> bool:
     if version.op == "retrain":
         return bool(version.body["order"][-1] == name)
     if version.op == "add":  # by a strategy that writes back; it counts what it changed
-        return bool(version.body["changed"].get(name, 0) > 0)
+        changed = version.body.get("changed")
+        return isinstance(changed, dict) and changed.get(name) not in (None, 0)
     return version.op == "erase"
 
 

@@ -160,10 +160,10 @@ class TaskNet(nn.Module):
         """The objective's loss; the one call that training makes, through torch.func.functional_call."""
         if self.content is None or not isinstance(batch, Batch):
             return objective.loss(self, batch)
-        with self.content.holding(self._rows_of(batch, objective)):
+        with self.content.holding(self.rows_of(batch, objective)):
             return objective.loss(self, batch)
 
-    def _rows_of(self, batch: Batch, objective: Objective) -> Tensor:
+    def rows_of(self, batch: Batch, objective: Objective) -> Tensor:
         """The rows of items that a training step looks up, (M,) int64."""
         rows_M, negatives = batch.history.window_BL.flatten(), batch.negatives
         if not objective.asks_candidates:

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from lifelong.checkpoint import Loaded, load, read_probes
-from lifelong.core.errors import LifelongError
+from lifelong.core.errors import LifelongError, ModelCorrupt
 from lifelong.core.fingerprint import numeric_stack
 from lifelong.formats import readable
+from lifelong.identities import follow
 from lifelong.inference import Answering
 from lifelong.sealing import (
     REQUEST_SIZES,
@@ -51,16 +52,25 @@ class Check:
 
 
 def check_version(store: Store, version: Version, files: VerifyReport) -> Check:
-    """All files of the store, then fingerprint and probes of every task of a version."""
+    """All files of the store; then fingerprint and probes of every task of a version, and whether every change of every task in
+    any version is explained."""
     problems = [f"{p.file}: {p.reason}" for p in files.problems]
     check = Check(True, version.number, {"files": files.checked, "tasks": 0, "probes": 0}, problems)
     if not problems:
-        store, version = readable(store, version)
-        loaded = load(store, version.body)
-        for name, entry in version.body["tasks"].items():
-            _check_task(store, loaded, name, entry, check)
+        try:
+            _check_tasks(store, version, check)
+        except ModelCorrupt as error:
+            check.problems.append(str(error))
     check.ok = not check.problems
     return check
+
+
+def _check_tasks(store: Store, version: Version, check: Check) -> None:
+    check.problems += follow(store.log())[1]
+    store, version = readable(store, version)
+    loaded = load(store, version.body)
+    for name, entry in version.body["tasks"].items():
+        _check_task(store, loaded, name, entry, check)
 
 
 Ways = Sequence[tuple[int, int]]

@@ -5,7 +5,7 @@ import struct
 import warnings
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lifelong.core.errors import DataError
 
@@ -13,7 +13,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MAX_BYTES = 64 << 20
 """A larger file is not read."""
 MAX_PIXELS = 64_000_000
-"""A picture that says it has more is not decoded: some hundred bytes can unfold to gigabytes."""
+"""A picture that says it has more is not decoded: some hundred bytes can unfold to gigabytes. The largest cameras of shops have
+50 million, which unfold to 150 MB."""
+MAX_SCANS = 100
+"""Of a JPEG. A progressive one has about ten; each costs as much time as a whole picture and may be a few bytes long."""
 
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, ZeroDivisionError, struct.error)
 """What Pillow's decoders raise for bytes that are no whole picture."""
@@ -28,7 +31,7 @@ class Unreadable(DataError):
 
 
 def open_picture(path: str | Path) -> Image.Image:
-    """The first frame of a picture file, RGB, 8 bits a channel, what is transparent on white. Raises Unreadable."""
+    """The first frame of a picture file, upright, RGB, 8 bits a channel, what is transparent on white. Raises Unreadable."""
     return decode_picture(read_picture(path), str(path))
 
 
@@ -58,8 +61,10 @@ def decode_picture(data: bytes, what: str) -> Image.Image:
         raise Unreadable(what, "damaged", f"cannot be decoded: {error}") from None
     if picture.width * picture.height > MAX_PIXELS:
         raise Unreadable(what, "too large", f"has {picture.width} x {picture.height} pixels, more than {MAX_PIXELS:,}")
+    if picture.format == "JPEG" and data.count(b"\xff\xda") > MAX_SCANS:
+        raise Unreadable(what, "too large", f"has more than {MAX_SCANS} scans; save it again")
     try:
-        return _on_white(picture)
+        return _on_white(ImageOps.exif_transpose(picture))
     except (*_BROKEN, MemoryError) as error:
         raise Unreadable(what, "damaged", f"cannot be decoded: {error}") from None
 

@@ -1,7 +1,7 @@
 """What turns items into vectors by their content, in place of a table of vectors that were learnt one by one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,15 @@ class ItemEncoder(nn.Module, ABC):
     @abstractmethod
     def encode(self, rows_U: Tensor) -> Tensor:
         """Vectors (U, D) float32 of distinct readable rows (int64), U may be 0; gradients reach what is trained."""
+
+    @property
+    def blurs(self) -> bool:
+        """Whether contents have a second reading, in which something is missing, for objectives that compare two views."""
+        return False
+
+    def encode_blurred(self, rows_U: Tensor) -> Tensor:
+        """As `encode`, by the second reading; what has none is read as ever."""
+        return self.encode(rows_U)
 
     def shape_of(self, rows_n: Tensor) -> Tensor:
         """A number for each row (int64): those of one number can be encoded in one fixed shape, for instance texts of about
@@ -166,9 +175,18 @@ class ItemEncoder(nn.Module, ABC):
         """Vectors (U, D) of rows: what is known of them, and what can be encoded, encoded, equal contents once."""
         if self._settled_VD is not None:
             return self._settled_VD[rows_U]
+        return self._by(self.encode, rows_U)
+
+    def blurred(self, rows: Tensor) -> Tensor:
+        """Vectors (…, D) of rows by their second reading, computed whenever they are asked for; what cannot be encoded has the
+        vector that it always has."""
+        distinct_U, place = rows.unique(return_inverse=True)
+        return self._by(self.encode_blurred, distinct_U)[place]
+
+    def _by(self, encode: Callable[[Tensor], Tensor], rows_U: Tensor) -> Tensor:
         place_u = self.readable_V[rows_U].nonzero()[:, 0]
         distinct_S, place_s = self.same_V[rows_U[place_u]].unique(return_inverse=True)
-        made_uD = self.encode(distinct_S).float()[place_s]
+        made_uD = encode(distinct_S).float()[place_s]
         return self.unreadable(rows_U).index_put((place_u,), made_uD)
 
     def unreadable(self, rows_U: Tensor) -> Tensor:

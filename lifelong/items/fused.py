@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from lifelong.items.layers.composed import Composed, named
+from lifelong.items.layers.composed import Composed, LookUp, named
 
 
 class Fused(Composed):
@@ -46,9 +46,9 @@ class Fused(Composed):
             None if config.how in ("sum", "concat") else _map(width, 2 * width if config.how == "film" else width)
         )
 
-    def encode(self, rows_U: Tensor) -> Tensor:
+    def compose(self, rows_U: Tensor, look_up: LookUp) -> Tensor:
         """Vectors (U, D) of rows."""
-        vectors = [encoder.vectors(rows_U) for encoder in self.encoders().values()]
+        vectors = [look_up(encoder, rows_U) for encoder in self.encoders().values()]
         if self.first is None:
             return self.map(torch.cat(vectors, dim=1) if self.how == "concat" else torch.stack(vectors).sum(dim=0))
         x_UD, y_UD = vectors

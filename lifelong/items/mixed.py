@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from lifelong.items.layers.composed import Composed, named
+from lifelong.items.layers.composed import Composed, LookUp, named
 
 
 class Mixed(Composed):
@@ -37,7 +37,7 @@ class Mixed(Composed):
         for encoder in self.encoders().values():
             encoder.missing_D = None  # they are asked for nothing that they cannot read
 
-    def encode(self, rows_U: Tensor) -> Tensor:
+    def compose(self, rows_U: Tensor, look_up: LookUp) -> Tensor:
         """Vectors (U, D) of rows."""
         total_UD = torch.zeros(len(rows_U), self.width, device=rows_U.device)
         count_U = torch.zeros(len(rows_U), device=rows_U.device)
@@ -47,6 +47,6 @@ class Mixed(Composed):
                 mine_U = mine_U & (count_U == 0)
             place_u = mine_U.nonzero()[:, 0]
             if len(place_u):
-                total_UD = total_UD.index_add(0, place_u, encoder.vectors(rows_U[place_u]))
+                total_UD = total_UD.index_add(0, place_u, look_up(encoder, rows_U[place_u]))
                 count_U = count_U + mine_U
         return total_UD / count_U[:, None]

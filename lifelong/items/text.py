@@ -21,7 +21,7 @@ from lifelong.items.layers.pieces import filled
 from lifelong.items.layers.places import locate
 from lifelong.items.layers.projection import Form, Statistics, map_rates, project, scale
 from lifelong.items.layers.sublayers import open_slots
-from lifelong.items.layers.tokens import load_tokenizer, padded_length, tokenize
+from lifelong.items.layers.tokens import load_tokenizer, padded_length, tokenize, with_words_missing
 
 FEW = 512
 """Texts whose mean square is taken, where nothing is whitened."""
@@ -65,6 +65,9 @@ class Text(ItemEncoder):
         """Compute each trained block again in the backward pass: about a third more time, far less memory."""
         bfloat16: bool = False
         """Compute trained blocks in bfloat16 in training. What is sealed is float32 in any case."""
+        missing_words: float = 0.0
+        """Share of its words that a second reading of each text lacks, for objectives that compare views (unisrec), in [0, 1).
+        0: there is none; else the frozen blocks compute up to twice as many texts, once."""
         cached: bool = True
         """Keep what the frozen blocks give on disk; false computes it anew in every step, to the same bits."""
         cache_dtype: Literal["float32", "float16"] = "float32"
@@ -79,6 +82,8 @@ class Text(ItemEncoder):
                     raise ValueError(f"{option} is {value}; name a number of blocks")
             if not self.rate > 0:
                 raise ValueError(f"rate is {self.rate}, it must be above 0")
+            if not 0 <= self.missing_words < 1:
+                raise ValueError(f"missing_words is {self.missing_words}, it must lie in [0, 1)")
 
     block: ClassVar[int] = PIECE
 
@@ -96,6 +101,7 @@ class Text(ItemEncoder):
         self.learn_missing()
         self.frozen: FrozenTexts | None = None
         self._text_V = np.full(rows, -1)
+        self._again_n = np.zeros(0, np.int64)
 
     @property
     def _trained(self) -> int:
@@ -136,21 +142,25 @@ class Text(ItemEncoder):
         return made
 
     def read(self, contents: Contents, cache: Path, progress: Progress) -> Tensor:
-        """Tokens of each distinct text; statistics, where none have been taken."""
+        """Tokens of each distinct text, and of its second reading; statistics, where none have been taken."""
         texts = {row: (text or "").strip() for row, text in zip(contents.rows_n.tolist(), contents.texts, strict=False)}
         distinct = list(dict.fromkeys(text for text in texts.values() if text))
-        tokens = tokenize(load_tokenizer(self.folder, self.options.model), distinct, self.options.tokens)
-        number = {text: n for n, text in enumerate(distinct) if tokens.counts_n[n]}
-        keys_n = content_keys([text.encode("utf-8", "surrogatepass") for text in distinct])
+        share = self.options.missing_words
+        again = [with_words_missing(text, share) for text in distinct] if share else distinct
+        held = list(dict.fromkeys([*distinct, *again]))
+        tokens = tokenize(load_tokenizer(self.folder, self.options.model), held, self.options.tokens)
+        number = {text: n for n, text in enumerate(held) if tokens.counts_n[n]}
+        keys_n = content_keys([text.encode("utf-8", "surrogatepass") for text in held])
         options = (self.options.pooling, cache, progress, self.options.cached, self.options.cache_dtype)
         self.frozen = FrozenTexts(self.folder, self.options.model, tokens, keys_n, *options)
         self._text_V = np.full(self.rows, -1)
         self._text_V[list(texts)] = [number.get(text, -1) for text in texts.values()]
+        self._again_n = np.array([number.get(text, n) for n, text in enumerate(again)], np.int64)
         without = len(contents) - sum(text != "" for text in texts.values())
         told = {"no text": without, "text without tokens": len(contents) - without - int((self._text_V >= 0).sum())}
         self.left_out = {reason: count for reason, count in told.items() if count}
         self.same_V.copy_(first_of_each(self._text_V))
-        self._take_statistics(np.array(list(number.values()), np.int64))
+        self._take_statistics(np.flatnonzero(tokens.counts_n[: len(distinct)]))
         return torch.from_numpy(self._text_V >= 0)
 
     @torch.no_grad()
@@ -169,8 +179,20 @@ class Text(ItemEncoder):
 
     def encode(self, rows_U: Tensor) -> Tensor:
         """Vectors (U, D) of rows."""
-        features_UH = self._pooled(self._text_V[rows_U.cpu().numpy()])
-        return self.projection(self.statistics(features_UH))
+        return self._mapped(self._text_V[rows_U.cpu().numpy()])
+
+    @property
+    def blurs(self) -> bool:
+        """Whether texts are read a second time, with words missing."""
+        return self.options.missing_words > 0
+
+    def encode_blurred(self, rows_U: Tensor) -> Tensor:
+        """Vectors (U, D) of rows by their texts with words missing."""
+        return self._mapped(self._again_n[self._text_V[rows_U.cpu().numpy()]])
+
+    def _mapped(self, texts_u: np.ndarray) -> Tensor:
+        """Vectors (U, D) of texts by number."""
+        return self.projection(self.statistics(self._pooled(texts_u)))
 
     def rates(self) -> Mapping[str, float]:
         """The backbone learns slower, and so does the map (map_rates)."""

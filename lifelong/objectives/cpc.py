@@ -1,19 +1,19 @@
 """One user vector must tell the next few items apart from drawn ones, each a yes or a no of its own (TransRec's CPC)."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lifelong.core.errors import ConfigError
 from lifelong.core.types import Batch
-from lifelong.objectives.base import Net, Objective
-from lifelong.objectives.contrast.points import ahead, in_order, one_each, some, targets_of_windows, uniform
+from lifelong.objectives.base import Net
+from lifelong.objectives.contrast.causal import Contrast
+from lifelong.objectives.contrast.points import ahead, one_each, some, targets_of_windows, uniform
 
 
-class Cpc(Objective):
+class Cpc(Contrast):
     """mean over a point's next events of -ln sigmoid(score) + mean over drawn items of -ln sigmoid(-score), mean over points
     (TransRec, Wang et al., 2022, section 3.3; after CPC, van den Oord et al., 2018). Despite its name it is no InfoNCE.
 
@@ -23,7 +23,7 @@ class Cpc(Objective):
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Objective.Config):
+    class Config(Contrast.Config):
         """Options of the objective."""
 
         ahead: int = 5
@@ -42,19 +42,10 @@ class Cpc(Objective):
                 if getattr(self, option) < 1:
                     raise ValueError(f"{option} is {getattr(self, option)}, it must be at least 1")
 
-    points = "events"
-    causal = True
-    asks_candidates = False
+    options: Config
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        self.options: Cpc.Config = config
-
-    def loss(self, net: Net, batch: Batch) -> Tensor:
-        """The loss at the points of the batch. Raises ConfigError for an encoder that sees the future."""
-        if not net.causal:
-            raise ConfigError("objective cpc needs a causal encoder: another one reads the next events off its input")
-        batch = in_order(batch)
+    def contrast(self, net: Net, batch: Batch) -> Tensor:
+        """The loss at the points of the batch."""
         next_ = ahead(batch, self.options.ahead)
         where_n = one_each(batch) if self.options.at == "one" else torch.arange(len(batch), device=batch.rows_N.device)
         read = some(batch, where_n)

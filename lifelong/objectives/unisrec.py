@@ -1,16 +1,15 @@
 """Right items and other views of the same user, told apart from those of a batch of many domains (UniSRec's pretraining)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from lifelong.core.errors import ConfigError
 from lifelong.core.types import Batch, History
-from lifelong.objectives.base import Net, Objective
-from lifelong.objectives.contrast.points import in_order, one_each, some
+from lifelong.objectives.base import Net
+from lifelong.objectives.contrast.causal import Contrast
+from lifelong.objectives.contrast.points import one_each, some
 from lifelong.objectives.contrast.softmax import right_item, right_view
 from lifelong.objectives.siamese.views import only
 
@@ -18,22 +17,22 @@ DROPPED = 0.2
 """Share of events that an augmentation changes."""
 
 
-class Unisrec(Objective):
+class Unisrec(Contrast):
     """L(sequence, item) + weight x L(sequence, sequence): softmax of cosines / temperature over the right items of the batch,
     and over other views of its users (UniSRec, Hou et al., KDD 2022, section 2.3).
 
     A batch may mix domains: then items of others are among the candidates. Points with the same right item do not compete
     (contrast/softmax.py). Another view of a user leaves out a fifth of the events, never the first, or reads a fifth of the
-    items with some of their words missing, where the items' encoder can (`items.blurred(rows)` gives such vectors); else the
-    first alone. The head should score by direction, too: `head: {name: next_item, unit: true}`; its bias stays 0. (Data set
-    synthetic, 800 users, SASRec, 8 epochs, one seed: NDCG@10 on test .119 so, .100 without unit.)
+    items with some of their words missing, where the items have such a reading (`items: {name: text, missing_words: 0.15}`);
+    else the first alone. The head should score by direction, too: `head: {name: next_item, unit: true}`; its bias stays 0.
+    (Data set synthetic, 800 users, SASRec, 8 epochs, one seed: NDCG@10 on test .119 so, .100 without unit.)
 
     Where we leave the paper: each prefix is no sample of its own; the right item is asked for at every point of one causal
     pass, and the other view is one of each window up to a random point.
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Objective.Config):
+    class Config(Contrast.Config):
         """Options of the objective."""
 
         temperature: float = 0.07
@@ -41,7 +40,7 @@ class Unisrec(Objective):
         weight: float = 1e-3
         """Of the loss between views; the paper's. 0: there is none, and no second pass."""
         words: float = 0.1
-        """Share of the batches whose other view reads items with missing words, where that is possible; the paper's."""
+        """Share of the batches whose other view reads items with missing words, where these can be read so; the paper's."""
         at: Literal["every", "one"] = "every"
         """Where the right item is asked for: at every supervised point, or at one of each window, a random one."""
 
@@ -53,21 +52,10 @@ class Unisrec(Objective):
             if not 0 <= self.words <= 1:
                 raise ValueError(f"words is {self.words}, it must lie in [0, 1]")
 
-    points = "events"
-    causal = True
-    asks_candidates = False
+    options: Config
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        self.options: Unisrec.Config = config
-
-    def loss(self, net: Net, batch: Batch) -> Tensor:
-        """The loss of the batch. Raises ConfigError for an encoder that sees the future."""
-        if not net.causal:
-            raise ConfigError(
-                "objective unisrec needs a causal encoder: another one reads the right item off its input"
-            )
-        batch = in_order(batch)
+    def contrast(self, net: Net, batch: Batch) -> Tensor:
+        """Both losses of the batch."""
         states_BLD = net.states(batch.history)
         last = some(batch, one_each(batch))
         asked = last if self.options.at == "one" else batch
@@ -89,20 +77,19 @@ class Unisrec(Objective):
         history = replace(last.history, past_BS=None, times_BS=None).users(last.rows_N)
         place_L = torch.arange(history.window_BL.shape[1], device=last.rows_N.device)
         until_ML = history.valid_BL & (place_L <= last.positions_N[:, None])
-        blurred = getattr(net.items, "blurred", None)
-        if blurred is not None and float(torch.rand(())) < self.options.words:
-            return _with_fewer_words(net, only(history, until_ML), blurred)[:, -1]
+        if getattr(net.items, "blurs", False) and float(torch.rand(())) < self.options.words:
+            return _with_fewer_words(net, only(history, until_ML))[:, -1]
         first_ML = until_ML & (until_ML.cumsum(dim=1) == 1)
         kept_ML = first_ML | (torch.rand(until_ML.shape, device=until_ML.device) >= DROPPED)
         return net.states(only(history, until_ML & kept_ML))[:, -1]
 
 
-def _with_fewer_words(net: Any, history: History, blurred: Callable[[Tensor], Tensor]) -> Tensor:
+def _with_fewer_words(net: Any, history: History) -> Tensor:
     """The states (M, L, D) where some events show their item with words missing."""
     rows_ML = history.window_BL
     changed_ML = (torch.rand(rows_ML.shape, device=rows_ML.device) < DROPPED) & history.valid_BL
     rows_n = rows_ML[changed_ML]
     events_MLD = net.events(history)
-    difference_nD = (blurred(rows_n) - net.items(rows_n)).to(events_MLD.dtype)
+    difference_nD = (net.items.blurred(rows_n) - net.items(rows_n)).to(events_MLD.dtype)
     events_MLD = events_MLD.index_put(changed_ML.nonzero(as_tuple=True), difference_nD, accumulate=True)
     return net.encoder(events_MLD, history.valid_BL)

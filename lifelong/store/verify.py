@@ -48,20 +48,22 @@ class Problem:
 class VerifyReport:
     """How many files were read and compared (card, versions, objects, notes), and what was found.
 
-    `given_up` is not wrong: objects that a gc took on purpose, and what a repair has already said cannot be read.
+    `given_up` is not wrong: objects that a gc took on purpose, and what a repair has already said cannot be read. Nor is
+    `unclaimed`, objects that no version refers to: a commit that was interrupted leaves some, but so does a newest version
+    whose file somebody took away, which nothing else within the folder can tell.
     """
 
     checked: int = 0
     problems: list[Problem] = field(default_factory=list)
     given_up: list[Problem] = field(default_factory=list)
+    unclaimed: list[str] = field(default_factory=list)
 
 
 def verify_folder(files: Files, folder: Path) -> VerifyReport:
     """Every version, the chain, every object: missing, wrong size, wrong hash, no plain file, unexpected.
 
-    Objects that no version refers to are what an interrupted commit leaves: they may be there, but are hashed too. What
-    lies in tmp/ and resume/ is nobody's concern. Raises Unsupported, and LifelongError where it is not the file's fault
-    that it cannot be read.
+    Objects that no version refers to may be there, but are hashed too. What lies in tmp/ and resume/ is nobody's
+    concern. Raises Unsupported, and LifelongError where it is not the file's fault that it cannot be read.
     """
     scan = _Scan(files, folder)
     for step in (scan.folders, scan.card, scan.versions, scan.chain, scan.objects, scan.aliases):
@@ -136,6 +138,7 @@ class _Scan:
         for name in sorted(name for name in found if not OBJECT_FILE.fullmatch(name)):
             self._add(f"objects/{name}", "is unexpected")
             found.remove(name)
+        self.report.unclaimed = [f"objects/{name}" for name in sorted(found - wanted.keys())]
         for sha256 in sorted(found | wanted.keys()):
             self.report.checked += 1
             try:

@@ -83,3 +83,20 @@ def test_a_missing_or_huge_file(tmp_path, monkeypatch):
     with pytest.raises(Unreadable, match="MB") as error:
         open_picture(tmp_path / "p.png")
     assert error.value.reason == "too large"
+
+
+def test_a_jpeg_of_endless_scans_is_refused(tmp_path):
+    path = tmp_path / "p.jpg"
+    Image.new("RGB", (8, 8)).save(path, progressive=True)
+    assert open_picture(path).size == (8, 8)
+    path.write_bytes(path.read_bytes()[:-2] + b"\xff\xda\x00\x02" * pictures.MAX_SCANS + b"\xff\xd9")
+    with pytest.raises(Unreadable, match="scans") as error:
+        open_picture(path)
+    assert error.value.reason == "too large"
+
+
+def test_a_photograph_that_lies_on_its_side_is_turned_upright(tmp_path):
+    picture, turned = Image.new("RGB", (6, 3)), Image.Exif()
+    turned[0x0112] = 6
+    picture.save(tmp_path / "p.jpg", exif=turned)
+    assert open_picture(tmp_path / "p.jpg").size == (3, 6)

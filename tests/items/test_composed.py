@@ -145,3 +145,19 @@ def test_ids_are_a_table(contents, tmp_path):
     made = opened(Id, contents, tmp_path, width=64)
     assert torch.equal(made.settle()[1:], made.table_VD[1:])
     assert 0.7 < made.settle()[1:].norm(dim=1).mean() < 1.3
+
+
+@pytest.mark.parametrize("cls", [Fused, Mixed])
+def test_a_second_reading_is_that_of_the_parts_that_have_one(cls, bert, vision, contents, tmp_path):
+    """An id, or a picture, is read as ever beside a text that lacks words."""
+    other = "id" if cls is Fused else image(vision)
+    made = opened(cls, contents, tmp_path, of=[other, text(bert, missing_words=0.5)])
+    first, second = made.encoders().values()
+    rows = torch.arange(13)
+    said, read = torch.stack([first.readable_V, second.readable_V]), [first.vectors(rows), second.blurred(rows)]
+    total = sum(torch.where(s[:, None], v, 0.0) for s, v in zip(said, read, strict=True))
+    wanted = total if cls is Fused else total / said.sum(dim=0).clamp(min=1)[:, None]
+    assert made.blurs
+    assert not opened(cls, contents, tmp_path, of=[other, text(bert)]).blurs
+    torch.testing.assert_close(made.blurred(rows), wanted, rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(made.blurred(rows), made(rows), atol=1e-2)

@@ -30,6 +30,7 @@ MORE = {
     "text, all of it, moe": lambda model, weights: text(model, train="all", projection="moe"),
     "text, one block with its dropout": lambda model, weights: text(model, train=1, dropout=True, slots="all"),
     "text, cls": lambda model, weights: text(model, pooling="cls", whiten=False, projection="gelu"),
+    "text, with words missing": lambda model, weights: text(model, train=1, missing_words=0.4),
     "text, nothing cached": lambda model, weights: text(model, train=2, cached=False, checkpointing=True),
     "image, frozen": lambda model, weights: image(weights, projection="moe"),
     "film": lambda model, weights: {"name": "fused", "how": "film", "of": [text(model), "id"]},

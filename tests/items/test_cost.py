@@ -3,7 +3,10 @@
 import numpy as np
 import torch
 from backbones import TEXTS
+from torch import nn
 
+from lifelong.contents import open_alike
+from lifelong.core.slot import Slot
 from lifelong.core.types import Contents
 from lifelong.items.layers.cost import estimate
 from lifelong.items.text import Text
@@ -38,3 +41,23 @@ def test_a_line_of_a_map_has_its_operations(bert):
     made = cost(bert, ["milk", "bread"], whiten=False)
     assert made.step_flops == 2 * 2 * (2 * 32 * 8)
     assert torch.is_grad_enabled()
+
+
+def test_what_a_strategy_opens_is_what_is_counted(bert, tmp_path):
+    """Adapters in the top block, and nothing else: their numbers, and the operations of that block in every step."""
+    texts = [text for text in TEXTS if text]
+    contents = Contents(np.arange(1, len(texts) + 1), texts)
+
+    def make(rows):
+        return Text(Text.Config(model=bert, slots=1), 8, rows)
+
+    opened = make(2)
+    opened.requires_grad_(False)
+    slot = next(module for module in opened.modules() if isinstance(module, Slot))
+    slot.part = nn.Linear(32, 32)
+    plain = estimate(make, contents, 4, 10)
+    told = estimate(lambda rows: open_alike(make(rows), opened), contents, 4, 10)
+    assert told.trained == 32 * 32 + 32
+    assert told.step_flops > 10 * plain.step_flops
+    shut = estimate(lambda rows: make(rows).requires_grad_(False), contents, 4, 10)
+    assert (shut.trained, shut.step_flops) == (0, 0)

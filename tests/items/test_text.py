@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from backbones import TEXTS, WORDS, language
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from lifelong.core.config import build
@@ -15,6 +17,7 @@ from lifelong.core.slot import Slot
 from lifelong.core.types import Contents
 from lifelong.items.layers.frozen_texts import FrozenTexts
 from lifelong.items.layers.language import PIECE
+from lifelong.items.layers.tokens import with_words_missing
 from lifelong.items.text import Text
 
 KINDS = ("bert", "roberta", "distilbert", "opt", "gpt2", "modernbert")
@@ -206,6 +209,8 @@ def test_what_is_told_of_texts_that_cannot_be_read(tmp_path):
         ({"tokens": 1}, "at least 3"),
         ({"train": 0}, "name a number of blocks"),
         ({"rate": 0.0}, "above 0"),
+        ({"missing_words": 1.0}, r"lie in \[0, 1\)"),
+        ({"missing_words": -0.1}, r"lie in \[0, 1\)"),
     ],
 )
 def test_options_that_do_not_fit(bert, tmp_path, options, told):
@@ -240,3 +245,136 @@ def test_weights_in_torchs_own_form_are_read_without_running_them(bert, tmp_path
     made = opened(folder, TEXTS, tmp_path / "a", train=2)
     right = opened(bert, TEXTS, tmp_path / "b", train=2)
     assert torch.equal(made._pooled(np.arange(PIECE) % 7), right._pooled(np.arange(PIECE) % 7))
+
+
+def in_order_within(words, others):
+    rest = iter(others)
+    return all(word in rest for word in words)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=12), st.floats(0, 0.999), st.floats(0, 0.999))
+def test_words_that_are_missing(words, share, other):
+    text = " ".join(words)
+    less, more = (with_words_missing(text, s).split() for s in sorted((share, other)))
+    assert more, "at least one stays"
+    assert in_order_within(more, less), "what a small share leaves out, a larger one does"
+    assert in_order_within(less, words)
+    assert with_words_missing(text, 0.0) == text
+    assert with_words_missing(words[0], share) == words[0]
+
+
+def test_about_so_many_words_are_missing_and_always_the_same():
+    texts = many(400)
+    kept = sum(len(with_words_missing(text, 0.3).split()) for text in texts) / sum(len(t.split()) for t in texts)
+    assert kept == pytest.approx(0.7, abs=0.03)
+    assert (
+        with_words_missing("frozen pizza with cheese, large, and red wine", 0.3) == "pizza with cheese, large, red wine"
+    )
+    assert with_words_missing("  soft\n white  ", 0.0) == "  soft\n white  ", (
+        "a text that lacks nothing is the same text"
+    )
+
+
+def looks_like_a_second_reading(folder, cache, **options):
+    """`blurred` gives what the encoder would make of the texts with words missing, if they were the texts; AssertionError."""
+    texts = [*many(20), *TEXTS, "red"]
+    made = opened(folder, texts, cache, missing_words=0.5, **options)
+    fewer = [text and with_words_missing(text.strip(), 0.5) for text in texts]
+    other = opened(folder, fewer, cache, restore=made, **options)
+    rows = torch.tensor([3, 0, 33, 21, 3, 24, 23, 27, 1, 28, 31])
+    blurred, plain = made.blurred(rows), made(rows)
+    torch.testing.assert_close(blurred, other(rows), rtol=1e-4, atol=1e-6)
+    without = ~made.readable_V[rows]
+    assert torch.equal(blurred[without], plain[without])
+    assert without.sum() == 4
+    lacking = made.readable_V[rows] & torch.tensor([fewer[r - 1] != texts[r - 1] for r in rows.tolist()])
+    assert lacking.sum() >= 4
+    assert ((blurred - plain).abs().amax(dim=1) > 1e-3)[lacking].all(), "a reading without words is that with them"
+    torch.testing.assert_close(blurred[2], plain[2])
+    assert made.blurs
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"train": 1}, {"train": "all", "projection": "gelu"}, {"cached": False}], ids=str
+)
+def test_a_second_reading_with_words_missing(options, bert, tmp_path):
+    looks_like_a_second_reading(bert, tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("encode_blurred", Text.encode),
+        ("encode_blurred", lambda self, rows_U: self._mapped(self._text_V[rows_U] + len(self._again_n))),
+        ("blurred", lambda self, rows: self.encode_blurred(rows)),
+    ],
+    ids=["the plain vectors", "numbers that are off where two readings are one", "rows without a text"],
+)
+def test_second_readings_that_are_none_are_noticed(name, fault, bert, tmp_path, monkeypatch):
+    monkeypatch.setattr(Text, name, fault)
+    with pytest.raises((AssertionError, IndexError)):
+        looks_like_a_second_reading(bert, tmp_path)
+
+
+def blurred_of(folder, cache, texts, asked, **options):
+    """Features of the second reading of these texts in a catalogue, bit for bit."""
+    made = opened(folder, texts, cache, missing_words=0.4, **options)
+    return made._pooled(made._again_n[made._text_V[[texts.index(text) + 1 for text in asked]]])
+
+
+def test_a_second_reading_does_not_depend_on_the_catalogue(bert, tmp_path, monkeypatch):
+    texts, asked = many(24), many(24)[7:12]
+    catalogues = (texts, texts[:4:-1], [*asked, *(with_words_missing(t, 0.4) for t in texts)])
+    first, *others = [blurred_of(bert, tmp_path / str(n), c, asked) for n, c in enumerate(catalogues)]
+    assert all(torch.equal(first, other) for other in others)
+    place = iter(range(100))
+    monkeypatch.setattr(
+        "lifelong.items.text.with_words_missing", lambda t, s: with_words_missing(t, next(place) % 2 / 2)
+    )
+    moved = [blurred_of(bert, tmp_path / "fault", c, asked) for c in catalogues[:2]]
+    assert not torch.equal(*moved), "words that go by an item's place would not be noticed"
+
+
+def test_what_is_sealed_knows_nothing_of_second_readings(bert, tmp_path):
+    """Statistics, table, and what is stored are those of an encoder without them; nothing more is read where there is none."""
+    plain, twice = (opened(bert, many(60), tmp_path / str(m), missing_words=m) for m in (0.0, 0.5))
+    assert twice.stored().keys() == plain.stored().keys()
+    assert all(torch.equal(value, plain.stored()[name]) for name, value in twice.stored().items())
+    assert torch.equal(twice.same_V, plain.same_V)
+    assert torch.equal(twice.settle(), plain.settle())
+    rows = torch.arange(61)
+    assert torch.equal(twice.shape_of(rows), plain.shape_of(rows))
+    assert len(plain.frozen.keys_n) == 60 < len(twice.frozen.keys_n) <= 120
+    assert not plain.blurs
+
+
+def test_second_readings_lie_in_the_cache_and_each_is_computed_once(bert, tmp_path, monkeypatch):
+    texts = [*many(20), "red wine", "red"]
+    first = opened(bert, texts, tmp_path, missing_words=0.5)
+    assert len(set(first.frozen.keys_n.tolist())) == len(first.frozen.keys_n), "a text is held twice"
+    rows, seen = torch.tensor([[3, 5, 3, 0], [3, 5, 5, 9]]), []
+    monkeypatch.setattr("lifelong.items.layers.frozen_texts.Language", None)
+    again, encode = opened(bert, texts, tmp_path, missing_words=0.5, restore=first), Text.encode_blurred
+    monkeypatch.setattr(Text, "encode_blurred", lambda self, rows_U: seen.append(len(rows_U)) or encode(self, rows_U))
+    assert torch.equal(again.blurred(rows), first.blurred(rows))
+    assert seen == [3, 3]
+    assert again.blurred(rows[:, :0]).shape == (2, 0, 8)
+
+
+def test_a_second_reading_without_tokens_is_the_first(tmp_path, monkeypatch):
+    """A tokenizer may know nothing of the words that are left: here they are blanks."""
+    monkeypatch.setattr("lifelong.items.text.with_words_missing", lambda text, share: " ")
+    made = opened(language(tmp_path, "gpt2"), many(3), tmp_path, missing_words=0.5, whiten=False)
+    assert made.frozen.tokens.counts_n.tolist() == [5, 5, 5, 0]
+    assert torch.equal(made.blurred(torch.arange(4)), made(torch.arange(4)))
+
+
+def test_gradients_of_a_second_reading(bert, tmp_path):
+    made = opened(bert, [*many(9), None], tmp_path, train=1, missing_words=0.5).train()
+    made.blurred(torch.arange(11)).square().sum().backward()
+    assert made.projection.weight.grad.abs().min() > 0
+    assert any(p.grad is not None and p.grad.any() for p in made.backbone.places[-1].parameters())
+    made.zero_grad()
+    made.blurred(torch.tensor([10])).sum().backward()
+    assert made.missing_D.grad.tolist() == [1.0] * 8

@@ -2,15 +2,21 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from backbones import WORDS, language
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stand_ins import Head, Net, batch_of
 
+from lifelong import LivingModel
 from lifelong.core.errors import ConfigError
-from lifelong.core.types import History
+from lifelong.core.progress import Silent
+from lifelong.core.types import Contents, History
+from lifelong.items.text import Text
+from lifelong.objectives import unisrec as module
 from lifelong.objectives.contrast import softmax
 from lifelong.objectives.contrast.softmax import right_item, right_view
 from lifelong.objectives.sum import Sum
@@ -136,6 +142,8 @@ def test_no_second_pass_where_it_does_not_count():
 class Blurring(torch.nn.Embedding):
     """A table whose items can be read with words missing: then they are all the same."""
 
+    blurs = True
+
     def blurred(self, rows_n):
         self.asked = rows_n
         return self.weight[torch.ones_like(rows_n)]
@@ -155,6 +163,23 @@ def test_items_with_missing_words_where_the_items_can_be_read_so(within_sum):
     assert (items.asked > 0).all()
 
 
+def test_items_that_have_one_reading_are_read_as_ever():
+    """The very loss, gradients and draws of a table that knows of no second reading, and no pass that is wasted."""
+    found = []
+    for cls in (torch.nn.Embedding, Blurring):
+        net, batch = checkerboard(unisrec())
+        items = cls(net.items.num_embeddings, net.width, padding_idx=0)
+        items.load_state_dict(net.items.state_dict())
+        items.blurs, net.items = False, items
+        torch.manual_seed(0)
+        loss = net(unisrec(words=1.0, weight=1.0), batch)
+        loss.backward()
+        found.append((loss.detach(), items.weight.grad))
+    assert not hasattr(items, "asked")
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+
+
 def test_blurred_events_replace_the_item_and_nothing_else():
     from lifelong.objectives.unisrec import _with_fewer_words
 
@@ -163,9 +188,11 @@ def test_blurred_events_replace_the_item_and_nothing_else():
     history = History(batch.history.window_BL)
     with torch.no_grad():
         plain_states = net.states(history)
-        assert torch.allclose(_with_fewer_words(net, history, lambda rows: net.items(rows)), plain_states, atol=1e-6)
+        net.items.blurred = lambda rows: net.items(rows)
+        assert torch.allclose(_with_fewer_words(net, history), plain_states, atol=1e-6)
         torch.manual_seed(1)
-        moved = _with_fewer_words(net, history, lambda rows: -net.items(rows))
+        net.items.blurred = lambda rows: -net.items(rows)
+        moved = _with_fewer_words(net, history)
     assert not torch.allclose(moved, plain_states, atol=1e-3)
 
 
@@ -208,3 +235,85 @@ def test_neither_asks_for_the_heads_candidates():
     assert not Cpc.asks_candidates
     assert Sum(Sum.Config()).asks_candidates
     assert not Sum(Sum.Config(of=["cpc", "clue_infonce"])).asks_candidates
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    return str(language(tmp_path_factory.mktemp("bert"), "bert"))
+
+
+def trained_on_texts(bert, cache, steps=3, **options):
+    """Losses, and how many rows were read with words missing in each step and how large the gradient was that they got."""
+    net, batch = checkerboard(unisrec())
+    rows, draw = net.items.num_embeddings, np.random.default_rng(0)
+    items = Text(Text.Config(model=bert, **options), net.width, rows)
+    items.open(
+        Contents(np.arange(1, rows), [" ".join(draw.choice(WORDS, 6)) for _ in range(1, rows)]), None, cache, Silent()
+    )
+    net.items, read, encode = items, [], items.encode_blurred
+    items.encode_blurred = lambda rows_U: read.append(encode(rows_U)) or read[-1]
+    torch.manual_seed(1)
+    optimizer, losses, objective = (
+        torch.optim.Adam(net.train().parameters(), lr=0.01),
+        [],
+        unisrec(words=1.0, weight=1.0),
+    )
+    for step in range(steps):
+        optimizer.zero_grad()
+        loss = net(objective, batch)
+        for made in read[step:]:
+            made.retain_grad()
+        loss.backward()
+        losses.append(loss.item())
+        optimizer.step()
+    return losses, [(len(made), float(made.grad.abs().max())) for made in read]
+
+
+def test_a_text_with_missing_words_trains_the_map(bert, tmp_path):
+    losses, read = trained_on_texts(bert, tmp_path, missing_words=0.5)
+    assert len(read) == 3, "one second reading a step"
+    assert all(0 < count <= 10 and gradient > 0 for count, gradient in read)
+    assert losses[-1] < losses[0]
+    without, unread = trained_on_texts(bert, tmp_path, missing_words=0.0)
+    assert unread == []
+    assert without != losses
+
+
+def test_a_second_reading_that_gets_no_gradient_would_be_noticed(bert, tmp_path, monkeypatch):
+    kept = module._with_fewer_words
+    monkeypatch.setattr(module, "_with_fewer_words", lambda net, history: kept(net, history).detach())
+    with pytest.raises(AttributeError):  # there is no gradient to look at
+        trained_on_texts(bert, tmp_path, steps=1, missing_words=0.5)
+
+
+@pytest.mark.slow
+def test_a_model_that_read_texts_twice_answers_as_ever(bert, tmp_path, monkeypatch):
+    """It is sealed, opened and verified, and grows by items whose texts are read."""
+    import pyarrow as pa
+
+    read, steps, encode, contrast = [], [], Text.encode_blurred, Unisrec.contrast
+    monkeypatch.setattr(Text, "encode_blurred", lambda self, rows_U: read.append(len(rows_U)) or encode(self, rows_U))
+    monkeypatch.setattr(Unisrec, "contrast", lambda self, net, batch: steps.append(1) or contrast(self, net, batch))
+    first = {
+        "name": "next",
+        "encoder": {"name": "sasrec", "width": 16, "blocks": 1},
+        "length": 12,
+        "items": {"name": "text", "model": bert, "missing_words": 0.4},
+        "objective": {"name": "unisrec", "words": 0.5},
+        "head": {"name": "next_item", "unit": True},
+        "data": {"dataset": {"name": "synthetic", "users": 120, "items": 60, "events_per_user": 20}, "text": ["title"]},
+        "fit": {"epochs": 2, "batch_size": 32},
+    }
+    made = LivingModel.pretrain(tmp_path / "model", first, cache=tmp_path / "cache")
+    assert 0.2 * len(steps) < len(read) < 0.8 * len(steps)
+    known, asked = made.members["next"].catalogue[:3], len(read)
+    before = made.recommend([list(known)], "next", k=5)
+    made.add_items("next", pa.table({"id": ["new"], "title": ["dark rye bread"]}), "more")
+    again = LivingModel.open(tmp_path / "model", cache=tmp_path / "cache")
+    assert again.verify().ok
+    assert again.recommend([list(known)], "next", k=5) == before
+    assert len(again.recommend([["new"]], "more", k=5)[0].items) == 5
+    assert len(read) == asked, "a second reading is for training alone"
+    stored = again.members["next"].encoding.tensors
+    assert {"projection.weight", "projection.bias", "missing_D"} < set(stored)
+    assert not [name for name in stored if name.startswith("backbone")]

@@ -14,6 +14,7 @@ from lifelong.checkpoint import Loaded, load, read_probes
 from lifelong.core.errors import LifelongError
 from lifelong.core.fingerprint import canonical_json
 from lifelong.core.progress import Silent
+from lifelong.identities import follow
 from lifelong.sealing import PROBES, answering_of, answers, fingerprint
 from lifelong.store.documents import seal
 from lifelong.store.store import Store
@@ -90,13 +91,13 @@ class Told:
         return self.error is not None and not self.refused
 
 
-def told(folder: Path) -> Told:
-    """Open the newest version and ask every task all its probes."""
+def told(folder: Path, version: int | None = None) -> Told:
+    """Open the newest version, or that one, and ask every task all its probes."""
     digest = hashlib.sha256()
     try:
-        model = LivingModel.open(folder)
+        model = LivingModel.open(folder, version)
         loaded = Loaded(model.design, model.bank, model.members)
-        for name, member in model.members.items():
+        for name, member in sorted(model.members.items()):
             answering = answering_of(loaded, name)
             windows_PL = read_probes(model.store, model.version.body["tasks"][name], answering.length)["windows"]
             digest.update(json.dumps([name, member.catalogue]).encode())
@@ -109,11 +110,12 @@ def told(folder: Path) -> Told:
 
 
 def sealed_differently(folder: Path) -> list[str]:
-    """The tasks whose weights or probes are not those that were sealed: the part of `verify` that needs no other threads."""
+    """What `verify` says of the versions, and the tasks whose weights or probes are not those that were sealed: all of `verify`
+    that needs no other threads."""
     store = Store.open(folder)
     body = store.newest().body
     loaded = load(store, body)
-    found = []
+    found = follow(store.log())[1]
     for name, entry in body["tasks"].items():
         answering = answering_of(loaded, name)
         golden = read_probes(store, entry, answering.length)

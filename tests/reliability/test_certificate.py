@@ -19,11 +19,10 @@ import lives
 from lifelong import LivingModel, certificate, certifying
 from lifelong.certificate import Certificate, certify, check, read_certificate
 from lifelong.cli import main
-from lifelong.committing import identity_of
 from lifelong.continual.bank import Bank, owned_by
 from lifelong.core.errors import ModelCorrupt, Unsupported, UsageError
 from lifelong.core.fingerprint import json_hash, tensors_hash
-from lifelong.identities import spans
+from lifelong.identities import identity_of, spans
 from lifelong.inference import Answering
 from lifelong.sealing import PROBES, REQUEST_SIZES, THREADS, answering_of, answers
 from lifelong.store import documents

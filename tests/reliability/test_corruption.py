@@ -4,6 +4,7 @@ A model of five real tasks; every harm is done to a file of a copy. `make tortur
 """
 
 import hashlib
+import os
 import random
 import shutil
 import signal
@@ -42,19 +43,25 @@ class Outcome:
     refused: int = 0
     unread: int = 0
     """The file is not read to open the newest version; verify named it, and every answer is what it was."""
+    shortened: int = 0
+    """The newest version's file is gone: what is left is the model before it, and verify counts files of no version."""
     wrong: list[str] = field(default_factory=list)
 
 
 def attack(whole, place, harms, times, seed=0) -> Outcome:
     """Harm one random file after the other, each with a copy of the model put right again before the next."""
     clean, outcome, rng = told(whole), Outcome(), random.Random(seed)
-    assert clean.error is None
+    before_it = told(whole, Store.open(whole).numbers()[-2])
+    assert clean.error is before_it.error is None
     copy = copied(whole, place / "copy")
     for number in range(times):
         harm, name = rng.choice(harms), rng.choice(files_of(whole))
         before = {path: state_of(copy / path) for path in files_of(copy)}
         harm(copy / name, rng, copy)
-        _judge(outcome, copy, name, clean, f"{number}: {harm.__name__} of {name}")
+        if _is_without_newest(copy, name) and Store.open(copy).verify().unclaimed and told(copy) == before_it:
+            outcome.shortened += 1
+        else:
+            _judge(outcome, copy, name, clean, f"{number}: {harm.__name__} of {name}")
         for path, state in before.items():
             if state_of(copy / path) != state:
                 put_back(whole / path, copy / path)
@@ -76,6 +83,12 @@ def _judge(outcome: Outcome, copy, name, clean: Told, what: str) -> None:
         named = [str(name)] if name.name in str(error) or not (copy / "lifelong.json").exists() else []
     if str(name) not in named:
         outcome.wrong.append(f"{what}: verify names {named}")
+
+
+def _is_without_newest(copy, name) -> bool:
+    """Whether that file was the newest version and is gone, as in a copy that was made before it."""
+    others = [path.name for path in (copy / "versions").iterdir()]
+    return name.parent.name == "versions" and not os.path.lexists(copy / name) and name.name > max(others, default="~")
 
 
 def state_of(path):
@@ -105,6 +118,17 @@ def test_every_other_harm(whole, memory):
     assert outcome.refused > 50
 
 
+def test_a_newest_version_that_is_gone_leaves_the_one_before_and_files_of_no_version(whole, memory):
+    copy = copied(whole, memory / "copy")
+    newest = sorted((copy / "versions").glob("*.json"))[-1]
+    newest.unlink()
+    report = Store.open(copy).verify()
+    assert told(copy) == told(whole, Store.open(whole).numbers()[-2]) != told(whole)
+    assert not report.problems
+    assert report.unclaimed
+    assert not Store.open(whole).verify().unclaimed
+
+
 @pytest.mark.torture
 def test_4000_flipped_bits(whole, memory):
     outcome = attack(whole, memory, [flip], 4_000, seed=2)
@@ -117,7 +141,10 @@ def test_4000_flipped_bits(whole, memory):
 @pytest.mark.torture
 def test_2000_other_harms(whole, memory):
     outcome = attack(whole, memory, BLIND, 2_000, seed=3)
-    print(f"2,000 harms of {len(BLIND)} kinds: {outcome.refused} refused, {outcome.unread} in files that are not read")
+    print(
+        f"2,000 harms of {len(BLIND)} kinds: {outcome.refused} refused, {outcome.unread} in files that are not read, "
+        f"{outcome.shortened} newest versions taken away"
+    )
     assert not outcome.wrong
 
 

@@ -162,7 +162,31 @@ def test_weights_that_do_not_fit_are_refused_by_name(whole, memory, change, said
 
 def test_weights_of_another_value_are_told_by_verify(whole, memory):
     folder, _ = forged(whole, memory, "kids", lambda held: held["own/head.output.bias"].add_(1.0))
-    assert sealed_differently(folder) == ["kids"]
+    history, told = sealed_differently(folder)
+    assert "changed in version 5 (add) under the same identity: its file weights" in history
+    assert told == "kids"
+
+
+def test_classes_in_another_order_are_told_by_verify(whole, memory):
+    """Weights and probes know nothing of names: only the identity, which is their hash, does."""
+    copy = Forged(copied(whole, memory / "copy"))
+    names = json.loads(copy.read("patched", "catalogue"))
+    copy.replace("patched", "catalogue", canonical_json([*names[1:], names[0]]))
+    copy.close()
+    assert LivingModel.open(copy.folder)
+    assert any("task patched" in line for line in sealed_differently(copy.folder))
+
+
+@pytest.mark.parametrize("change", [{"first_row": 10}, {"first_row": 2**31 - 1}, {"parent": ...}])
+@pytest.mark.parametrize("task", ["next", "wider"])
+def test_rows_that_nobody_has_and_parents_that_are_not_named(whole, memory, task, change):
+    copy = Forged(copied(whole, memory / "copy"))
+    entry = copy.body["tasks"][task]
+    for key, value in change.items():
+        entry.pop(key) if value is ... else entry.update({key: value})
+    copy.close()
+    with pytest.raises(ModelCorrupt, match=f"{task}|rows of items.weight"):
+        LivingModel.open(copy.folder)
 
 
 @pytest.mark.parametrize("where", ["head", "objective", "strategy", "dataset"])

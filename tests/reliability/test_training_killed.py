@@ -70,11 +70,11 @@ def test_a_training_that_was_killed_again_and_again_ends_as_one_that_never_was(t
 
 
 @pytest.mark.torture
-def test_a_training_that_was_killed_40_times_ends_as_one_that_never_was(tmp_path, capsys):
-    found, complaints, met = kill_while_it_grows(tmp_path, 40, 1)
+def test_a_training_that_was_killed_300_times_ends_as_one_that_never_was(tmp_path, capsys):
+    found, complaints, met = kill_while_it_grows(tmp_path, 300, 1)
     assert complaints == []
     assert found == never_killed(tmp_path)
     with capsys.disabled():
         print(
-            f"\n40 kills of real trainings, {met} before the last commit: 0 lost, 0 mixed, every identity as without a kill"
+            f"\n300 kills of real trainings, {met} before the last commit: 0 lost, 0 mixed, every identity as without a kill"
         )

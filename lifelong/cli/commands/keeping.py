@@ -65,7 +65,12 @@ def verify(options: argparse.Namespace, console: Console) -> int:
         check = check_version(store, version, files)
     given_up = [f"{problem.file}: {problem.reason}" for problem in files.given_up]
     told = {"given up": f"{count(len(given_up))} files, taken by a gc or spoken of by a repair"} if given_up else {}
-    console.show(check.as_dict() | {"given_up": given_up}, pairs(_findings(check) | told))
+    if files.unclaimed:
+        told["unclaimed"] = (
+            f"{count(len(files.unclaimed))} files of no version: an interrupted commit's, or one's taken away"
+        )
+    shown = check.as_dict() | {"given_up": given_up, "unclaimed": files.unclaimed}
+    console.show(shown, pairs(_findings(check) | told))
     return 0 if check.ok else 1
 
 

@@ -1,6 +1,7 @@
 """Encoders that are made of others: each part reads the same items, and keeps its own vectors where it cannot."""
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from lifelong.core import registry
 from lifelong.core.progress import Progress
 from lifelong.core.types import Contents
 from lifelong.items.base import ItemEncoder
+
+LookUp = Callable[[ItemEncoder, Tensor], Tensor]
+"""A part and rows (u,) -> vectors (u, D)."""
 
 
 class Composed(ItemEncoder):
@@ -24,6 +28,23 @@ class Composed(ItemEncoder):
     def encoders(self) -> dict[str, ItemEncoder]:
         """The parts by name."""
         return dict(self.parts.items())  # type: ignore[arg-type]
+
+    @abstractmethod
+    def compose(self, rows_U: Tensor, look_up: LookUp) -> Tensor:
+        """Vectors (U, D) of rows, out of what `look_up(part, rows)` gives."""
+
+    def encode(self, rows_U: Tensor) -> Tensor:
+        """Vectors (U, D) of rows."""
+        return self.compose(rows_U, lambda part, rows_u: part.vectors(rows_u))
+
+    @property
+    def blurs(self) -> bool:
+        """Where one part does."""
+        return any(encoder.blurs for encoder in self.encoders().values())
+
+    def encode_blurred(self, rows_U: Tensor) -> Tensor:
+        """Each part by its second reading, where it has one."""
+        return self.compose(rows_U, lambda part, rows_u: part.blurred(rows_u))
 
     def read(self, contents: Contents, cache: Path, progress: Progress) -> Tensor:
         """Each part reads what it can; a row is readable where one part can read it, and two are the same where all say so."""

@@ -50,8 +50,7 @@ class ItemCost:
     def line(self) -> str:
         """One line for a person."""
         return (
-            f"items: {self.contents:,} contents of {self.items:,} items; once {_seconds(self.frozen_seconds)} and "
-            f"{self.cache_bytes / 1e6:.1f} MB on disk; an epoch {_seconds(self.epoch_seconds)} "
+            f"items: {self.contents:,} contents of {self.items:,} items; in an epoch {_seconds(self.epoch_seconds)} "
             f"({self.steps:,} steps of {self.step_encoded:,} contents, {self.step_flops * self.steps / 1e12:.2f} Tflop); "
             f"{self.trained:,} numbers trained, {self.memory_bytes / 1e6:.0f} MB"
         )
@@ -113,6 +112,8 @@ def _step(encoder: ItemEncoder) -> tuple[tuple[float, float], int]:
     """Seconds and operations of one step over the sample, forward and backward, and bytes kept between the two."""
     encoder.train()
     rows = torch.arange(encoder.rows)
+    if not any(p.requires_grad for p in encoder.parameters()):
+        return (0.0, 0.0), 0
     encoder(rows).sum().backward()  # the first one is slower
     kept: dict[int, int] = {}
 

@@ -1,7 +1,9 @@
 """Texts as tokens: ids and lengths of each distinct text, and blocks of them that are padded to one of a few lengths."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,21 @@ class Tokens:
 def padded_length(tokens: Any) -> Any:
     """The length to which a text of so many tokens is padded (a number, or an array of them); there is room for one pad."""
     return (tokens // STEP + 1) * STEP
+
+
+def with_words_missing(text: str, share: float) -> str:
+    """The text without some of its words, each left out with this probability; at least one stays.
+
+    Words are what spaces part. Which ones go is a matter of the text alone: the random numbers are its hash.
+
+    >>> with_words_missing("soft white bread of dark rye", 0.4)
+    'white bread of dark'
+    """
+    words = text.split()
+    hashed = hashlib.shake_128(text.encode("utf-8", "surrogatepass")).digest(4 * len(words))
+    drawn_w = np.frombuffer(hashed, "<u4") / 2**32
+    kept_w = drawn_w >= min(share, drawn_w.max(initial=0.0))
+    return text if kept_w.all() else " ".join(compress(words, kept_w))
 
 
 def load_tokenizer(folder: Path, name: str) -> Any:
