@@ -133,7 +133,13 @@ def read_contents(task: Task, prepared: Prepared, known: ItemRows) -> Contents:
 
 def contents_of(task: Task, items: pa.Table, rows_n: np.ndarray, where: str) -> Contents:
     """Texts and pictures of a table of items by the fields that the task reads; `where` they are from, for errors."""
-    return Contents(rows_n, _texts(task, where, items), _pictures(task, where, items))
+    return Contents(rows_n, _texts(task, where, items), _pictures(task, where, items), _data_set(task))
+
+
+def _data_set(task: Task) -> str:
+    """The name of a task's data set, its variant included; not where it lies, which may be elsewhere next year."""
+    spec = task.data.dataset
+    return spec if isinstance(spec, str) else "/".join(str(spec[key]) for key in ("name", "variant") if key in spec)
 
 
 def _texts(task: Task, where: str, items: pa.Table) -> list[str | None]:

@@ -1,7 +1,7 @@
 """Taking one task in: a fork of the bank, the strategy's phases through the one training loop, and a sealed member."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from lifelong.network import Design, TaskNet
 from lifelong.parallel.group import ALONE, Group
 from lifelong.privacy.seen import Seen, seen_in
 from lifelong.resume import Resume
-from lifelong.starting import FirstValues, WithEncoded, start_head
+from lifelong.starting import FirstValues, WithEncoded, start_bias, start_head
 from lifelong.task import Task
 from lifelong.training import CurvePoint, Job, fit, trainable_count
 
@@ -181,14 +181,17 @@ class Growth:
             seed=self.seed,
             names=self.names,
             fixed=frozenset({ITEM_TABLE} if self.design.items else ()),
-            start=self._start if self.parent and self.strategy.from_parent else None,
+            start=self._start,
             compute=self.compute,
             group=self.group,
         )
 
     def _start(self, net: TaskNet) -> None:
-        feed = make_feed(self.task, self.cases, self.design, self.seed, None)
-        start_head(net, self.cases, feed, self.design.past, self.seed)
+        if self.design.items:
+            start_bias(net, self.cases.train.targets_N)
+        if self.parent and self.strategy.from_parent:
+            feed = make_feed(self.task, self.cases, self.design, self.seed, None)
+            start_head(net, self.cases, feed, self.design.past, self.seed)
 
     def _encoder(self, rows: int) -> ItemEncoder | None:
         """What encodes items, where this task trains it."""
@@ -211,9 +214,11 @@ class Growth:
     def _seal_items(self, view: View) -> Encoding | None:
         """Keep the vectors of the items as they stand in place of the table's values, and of what made them whatever is not
         the parents' (all of it, where the task stands alone)."""
-        content = self.net.content
+        content, initial = self.net.content, self.site.initial
         if content is None:
-            return None
+            found = self._not_inherited(initial.stored) if isinstance(initial, WithEncoded) else {}
+            taken = {name: value for name, value in found.items() if "statistics." in name}  # of another data set
+            return Encoding(taken) if taken else None
         table_VD = content.settle().detach().cpu().clone()
         if self.parent is None and ITEM_TABLE not in view.private:
             self.site.bank.write(ITEM_TABLE, self.site.bank.owners[ITEM_TABLE] == self.site.owner, table_VD)
@@ -223,8 +228,12 @@ class Growth:
         inside = {name: part.spec() for name, part in seats.items() if isinstance(part, Part)}
         view.parts = {slot: part for slot, part in view.parts.items() if slot not in inside}
         made = {name: value.detach().cpu().clone() for name, value in content.stored().items()}
-        inherited = {} if view.alone or self.ground.source is None else self.ground.source.learnt
-        return Encoding({n: v for n, v in made.items() if n not in inherited or not _alike(v, inherited[n])}, inside)
+        return Encoding(made if view.alone else self._not_inherited(made), inside)
+
+    def _not_inherited(self, made: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What of an encoder's tensors is other than the line of parents has it."""
+        known = {} if self.ground.source is None else self.ground.source.learnt
+        return {n: v.cpu() for n, v in made.items() if n not in known or not _alike(v.cpu(), known[n])}
 
     def _member(self, view: View) -> Member:
         encoding = self._seal_items(view)

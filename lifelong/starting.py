@@ -12,6 +12,7 @@ from lifelong.continual.site import Initial
 from lifelong.continual.view import ITEM_TABLE
 from lifelong.data.feeds import case_batches
 from lifelong.data.sequences import Points, last_ends
+from lifelong.heads.next_item import NextItem
 from lifelong.network import Design, TaskNet, initial_values
 from lifelong.training import Feed
 
@@ -59,6 +60,8 @@ class WithEncoded:
 
     def __init__(self, values: Initial, source: ItemSource, known_VD: Tensor) -> None:
         self.values, self.source, self.known_VD = values, source, known_VD
+        self.stored: dict[str, Tensor] = {}
+        """What the encoder that gave the vectors would have to keep."""
         self._table = lru_cache(maxsize=1)(self._encoded)
 
     def __call__(self, rows: int) -> dict[str, Tensor]:
@@ -70,7 +73,8 @@ class WithEncoded:
         first, width = self.known_VD.shape
         if rows == first:
             return self.known_VD
-        settled_VD = self.source.encoder(width, rows, self.known_VD).settle()
+        encoder = self.source.encoder(width, rows, self.known_VD)
+        settled_VD, self.stored = encoder.settle(), encoder.stored()
         return torch.cat([self.known_VD, settled_VD[first:].cpu()])
 
 
@@ -93,6 +97,19 @@ def start_head(net: TaskNet, cases: Cases, feed: Feed, past: int, seed: int) -> 
     targets = [torch.from_numpy(points.targets_N) for points in (train, valid)]
     net.head.solve(vectors[0], targets[0], vectors[1], targets[1])
     return True
+
+
+@torch.no_grad()
+def start_bias(net: TaskNet, targets_N: np.ndarray) -> None:
+    """Let the biases of items that are known by their content begin at the log of how often each was right in training, their
+    mean at 0. A table learns within an epoch what is popular; vectors of contents have no place for it, and biases move by no
+    more than the learning rate a step. Nothing, where the head has a table of its own or scores by direction.
+    """
+    head = net.head
+    if not isinstance(head, NextItem) or head.output is not None or head.options.unit or head.options.loss != "softmax":
+        return
+    log_C = torch.from_numpy(np.bincount(targets_N, minlength=len(head.bias)) + 1.0).log()
+    head.bias.copy_(log_C - log_C.mean())
 
 
 def _some(points: Points, seed: int) -> Points:

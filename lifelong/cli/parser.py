@@ -76,10 +76,18 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse all, or refuse what is left over."""
-        options, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            getattr(options, "parser", self).error(f"there is no use for {unknown[0]!r} here")
+        options, left = self.parse_known_args(args, namespace)
+        if left:
+            getattr(options, "parser", self)._take(left, options)
         return options
+
+    def _take(self, left: list[str], options: argparse.Namespace) -> None:
+        """Words behind options go to the argument that takes any number; argparse has closed it by then."""
+        open_ended = [a for a in self._actions if not a.option_strings and a.nargs in ("*", "+")]
+        if not open_ended:
+            self.error(f"there is no use for {left[0]!r} here")
+        name = open_ended[-1].dest
+        setattr(options, name, [*(getattr(options, name) or []), *left])
 
     def format_help(self) -> str:
         """The help; a parser with commands lists them by section."""

@@ -68,11 +68,12 @@ class Seen:
 @dataclass(frozen=True)
 class Contents:
     """What n items are, beside their ids: rows_n int64 their rows in the item table; texts and pictures (paths), one an item,
-    None where it has none; an empty list where the data set has no such field."""
+    None where it has none; an empty list where the data set has no such field. of: the data set that they are from."""
 
     rows_n: np.ndarray
     texts: list[str | None] = field(default_factory=list)
     pictures: list[str | None] = field(default_factory=list)
+    of: str = ""
 
     def __len__(self) -> int:
         return len(self.rows_n)

@@ -26,7 +26,7 @@ FEW = 512
 
 
 class Image(ItemEncoder):
-    """Picture -> the model's own preparation -> backbone -> statistics of the first catalogue -> map to D (MoRec, NineRec).
+    """Picture -> the model's own preparation -> backbone -> statistics of the data set -> map to D (MoRec, NineRec).
 
     What a frozen part of the backbone gives is computed once a picture and kept on disk, as for texts. BatchNorm uses the
     statistics that it came with. An item whose picture is missing, damaged or too large has none, which is counted, and gets
@@ -48,7 +48,7 @@ class Image(ItemEncoder):
         train: int | Literal["frozen"] = "frozen"
         """How many stages are trained, counted from the top, with what stands above them; frozen: none."""
         whiten: bool | None = None
-        """Decorrelate the features by the statistics of the first catalogue. Nothing: where the model is frozen."""
+        """Decorrelate the features by the statistics of the data set. Nothing: where the model is frozen."""
         rate: float = 0.05
         """What the learning rate of the backbone is multiplied with."""
         cache_dtype: Literal["float32", "float16"] = "float32"
@@ -109,17 +109,17 @@ class Image(ItemEncoder):
             **{f"picture {r}": n for r, n in reasons.items()},
         }
         self.same_V.copy_(first_of_each(self._picture_V))
-        self._take_statistics()
+        self._take_statistics(contents.of)
         return torch.from_numpy(self._picture_V >= 0)
 
     @torch.no_grad()
-    def _take_statistics(self) -> None:
+    def _take_statistics(self, data: str) -> None:
         """Over distinct pictures: one that many items share counts once."""
-        if not bool(self.statistics.taken) and self.frozen is not None:
+        if not self.statistics.serve(data) and self.frozen is not None:
             pictures_n = np.unique(self._picture_V[self._picture_V >= 0])
             some_n = pictures_n if self.statistics.whiten else pictures_n[:FEW]
             made = [self._features(filled(part, PIECE))[: len(part)] for part in pieces(some_n, PIECE)]
-            self.statistics.take(torch.cat(made) if made else torch.zeros(0, self.backbone.hidden))
+            self.statistics.take(torch.cat(made) if made else torch.zeros(0, self.backbone.hidden), data)
 
     def encode(self, rows_U: Tensor) -> Tensor:
         """Vectors (U, D) of rows."""

@@ -28,7 +28,7 @@ FEW = 512
 
 
 class Text(ItemEncoder):
-    """Text -> tokens -> backbone -> pooling -> statistics of the first catalogue -> map to D (MoRec, Yuan et al., SIGIR 2023;
+    """Text -> tokens -> backbone -> pooling -> statistics of the data set -> map to D (MoRec, Yuan et al., SIGIR 2023;
     TCF, Li et al., 2023; UniSRec, Hou et al., KDD 2022).
 
     What a frozen part of the backbone gives is computed once a text and kept on disk: all of it where nothing above is trained,
@@ -56,7 +56,7 @@ class Text(ItemEncoder):
         """In how many top blocks a later task may put adapters; nothing: in those that are trained. An empty slot costs memory
         for its block, and no time."""
         whiten: bool | None = None
-        """Decorrelate what the backbone gives, by the statistics of the first catalogue. Nothing: where it is frozen."""
+        """Decorrelate what the backbone gives, by the statistics of the data set. Nothing: where it is frozen."""
         rate: float = 0.05
         """What the learning rate of the backbone is multiplied with (TCF: 5e-5 beside 1e-3)."""
         dropout: bool = False
@@ -160,17 +160,17 @@ class Text(ItemEncoder):
         told = {"no text": without, "text without tokens": len(contents) - without - int((self._text_V >= 0).sum())}
         self.left_out = {reason: count for reason, count in told.items() if count}
         self.same_V.copy_(first_of_each(self._text_V))
-        self._take_statistics(np.flatnonzero(tokens.counts_n[: len(distinct)]))
+        self._take_statistics(np.flatnonzero(tokens.counts_n[: len(distinct)]), contents.of)
         return torch.from_numpy(self._text_V >= 0)
 
     @torch.no_grad()
-    def _take_statistics(self, texts_n: np.ndarray) -> None:
+    def _take_statistics(self, texts_n: np.ndarray, data: str) -> None:
         """Over distinct texts: one that many items share counts once."""
-        if not bool(self.statistics.taken) and self.frozen is not None:
+        if not self.statistics.serve(data) and self.frozen is not None:
             self.eval()
             some_n = texts_n if self.statistics.whiten else texts_n[:FEW]
             made = [self._pooled(filled(part, PIECE))[: len(part)] for part in alike(some_n, self.frozen.tokens)]
-            self.statistics.take(torch.cat(made) if made else torch.zeros(0, self.hidden))
+            self.statistics.take(torch.cat(made) if made else torch.zeros(0, self.hidden), data)
 
     def shape_of(self, rows_n: Tensor) -> Tensor:
         """The length to which a row's text is padded."""

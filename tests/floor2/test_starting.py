@@ -1,6 +1,7 @@
 """Where a task begins: its head is solved on what its parent sees, and nothing that training finds is worse."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import worlds
 from lifelong import LivingModel, starting
 from lifelong.core.types import Classified
 from lifelong.evaluation import log_likelihoods
-from lifelong.starting import LONGTERM_TABLE, FirstValues, start_head
+from lifelong.heads.next_item import NextItem
+from lifelong.starting import LONGTERM_TABLE, FirstValues, start_bias, start_head
 from lifelong.training import CurvePoint
 
 SLOW = {"epochs": 1, "lr": 1e-9}
@@ -121,3 +123,16 @@ def test_what_selects_weighs_classes_as_the_loss_does():
     plain, alike = (log_likelihoods(outcome, balanced).mean() for balanced in (False, True))
     assert plain == pytest.approx((3 * np.log(0.9) + np.log(0.4)) / 4)
     assert alike == pytest.approx((np.log(0.9) + np.log(0.4)) / 2)
+
+
+def test_what_is_popular_is_where_biases_of_read_items_begin():
+    torch.manual_seed(0)
+    net = SimpleNamespace(head=NextItem(NextItem.Config(), 4, ("a", "b", "c"), torch.tensor([1, 2, 3])))
+    start_bias(net, np.array([0, 0, 0, 1]))
+    odds = net.head.bias.exp()
+    assert torch.allclose(odds / odds[2], torch.tensor([4.0, 2.0, 1.0]))
+    assert abs(float(net.head.bias.detach().mean())) < 1e-6
+    for options in ({"unit": True}, {"tied": False}):
+        net.head = NextItem(NextItem.Config(**options), 4, ("a", "b", "c"), torch.tensor([1, 2, 3]))
+        start_bias(net, np.array([0, 0, 0, 1]))
+        assert not net.head.bias.any()

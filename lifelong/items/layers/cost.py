@@ -65,10 +65,8 @@ def estimate(
     already; without one, all are taken to be computed. Nothing is kept. Raises what reading the items raises.
     """
     chosen = np.linspace(0, len(contents) - 1, min(SAMPLE, len(contents))).astype(np.int64)
-    some = Contents(
-        np.arange(1, len(chosen) + 1),
-        *([v[i] for i in chosen] if v else [] for v in (contents.texts, contents.pictures)),
-    )
+    texts, pictures = ([v[i] for i in chosen] if v else [] for v in (contents.texts, contents.pictures))
+    some = Contents(np.arange(1, len(chosen) + 1), texts, pictures, contents.of)
     with tempfile.TemporaryDirectory() as folder:
         make(2).open(_one(some), None, Path(folder) / "one", Silent())  # what is read for the first time is slow
         encoder = make(len(chosen) + 1)
@@ -99,7 +97,7 @@ def estimate(
 
 
 def _one(contents: Contents) -> Contents:
-    return Contents(contents.rows_n[:1], contents.texts[:1], contents.pictures[:1])
+    return Contents(contents.rows_n[:1], contents.texts[:1], contents.pictures[:1], contents.of)
 
 
 def _distinct(contents: Contents, guess: float) -> float:
