@@ -49,6 +49,10 @@ class Cell:
         """Where the outcome of a task is kept: `learnt`, just after it was learnt, or `end`, after the last task."""
         return self.folder / "outcomes" / strategy / f"{task}.{moment}.npz"
 
+    def model(self, strategy: str) -> Path:
+        """Where the model that grows under a strategy lies."""
+        return self.folder / "models" / strategy
+
 
 @dataclass(frozen=True)
 class Learnt:
@@ -153,7 +157,7 @@ def _base(progress: Progress, cell: Cell) -> None:
 
 def _under(progress: Progress, cell: Cell, strategy: str) -> Learnt:
     """One step record after each task, the first one included."""
-    path, kept = cell.folder / "models" / strategy, cell.folder / "steps" / f"{strategy}.json"
+    path, kept = cell.model(strategy), cell.folder / "steps" / f"{strategy}.json"
     steps: list[dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else []
     if not steps:
         shutil.rmtree(path, ignore_errors=True)

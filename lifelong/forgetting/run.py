@@ -7,17 +7,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lifelong import __version__
 from lifelong.core.errors import ConfigError, UsageError
 from lifelong.core.fingerprint import json_hash
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.registry import names as known_names
-from lifelong.forgetting.cells import learn_all, make_cells
+from lifelong.forgetting.cells import Cell, learn_all, make_cells
 from lifelong.forgetting.compared import compare
 from lifelong.forgetting.document import Document, describe, results_of
 from lifelong.living import LivingModel
 from lifelong.making import make_strategy
+from lifelong.privacy.membership import membership
 from lifelong.reports.csv import write_csv
 from lifelong.reports.html import write_report
 from lifelong.task import Task
@@ -51,12 +53,25 @@ def run_forgetting(
     results = results_of(cells, learn_all(cells, progress or Silent()))
     document = describe(results, LivingModel.open(cells[0].base))
     document["statistics"] = compare(results)
+    document["membership"] = _attacked(cells[0], progress or Silent())
     document["command"] = command or " ".join(["lifelong", *sys.argv[1:]])
     document["minutes"] = round((time.perf_counter() - began) / 60, 2)
     (out / "forgetting.json").write_text(json.dumps(document, indent=1, allow_nan=False))
     write_csv(document, out / "forgetting.csv")
     write_report(document, out / "report.html")
     return document
+
+
+def _attacked(cell: Cell, progress: Progress) -> dict[str, dict[str, Any]]:
+    """Task -> what attacks on its answers tell of whom it was trained on, of the first strategy's model, or why nothing can."""
+    model, found = LivingModel.open(cell.model(cell.strategies[0])), {}
+    for task in model.members:
+        progress.say(f"whom {task} was trained on: attacked")
+        try:
+            found[task] = dict(membership(model, task, progress=progress).as_dict())
+        except UsageError as refusal:  # one task without held-out users does not stop the others
+            found[task] = {"refused": str(refusal)}
+    return found
 
 
 def covers(out: str | Path, strategies: Sequence[str], orders: int, seeds: int) -> bool:

@@ -53,6 +53,14 @@ class People:
         return replace(self, **{name: getattr(self, name)[kept_P] for name in names})
 
 
+def need_classes(task: Task) -> None:
+    """Raises UsageError where a task predicts anything but a class."""
+    if task.answers != "classes":
+        raise UsageError(
+            f"task {task.name!r} predicts no class of users; --profile is for tasks with data.label and classes"
+        )
+
+
 def people_of(
     model: LivingModel, task: Task, cases: Cases, parent: str | None, progress: Progress, category: str | None = None
 ) -> People:
@@ -60,10 +68,7 @@ def people_of(
 
     Raises UsageError for another kind of task.
     """
-    if task.answers != "classes":
-        raise UsageError(
-            f"task {task.name!r} predicts no class of users; --profile is for tasks with data.label and classes"
-        )
+    need_classes(task)
     prepared, (order_P, parts_P) = model.prepare(task, progress), _joined(cases)
     parts = (cases.train, cases.valid, cases.test)
     users_P = np.concatenate([part.users_N for part in parts])[order_P]

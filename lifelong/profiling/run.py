@@ -19,7 +19,7 @@ from lifelong.living import LivingModel
 from lifelong.profiling.compare import Told, ask, tabled
 from lifelong.profiling.folds import Fold, folds_of, sealed_fold
 from lifelong.profiling.methods import Method, baselines, probe
-from lifelong.profiling.people import People, people_of
+from lifelong.profiling.people import People, need_classes, people_of
 from lifelong.profiling.scoring import Answers
 from lifelong.profiling.trained import grown, places, vectors_of
 from lifelong.task import Task
@@ -71,6 +71,7 @@ def profile(
         )
     for name in names:
         model.answering(name)
+        need_classes(model.members[name].task)
     return {
         "lifelong": __version__,
         "created": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),

@@ -7,7 +7,7 @@ from typing import Any
 from lifelong.reports.element import Html, el, join
 from lifelong.reports.format import MISSING, count, duration, is_number
 from lifelong.reports.frame import facts, whole_page
-from lifelong.reports.sections import baselines, capacity, cards, curves, matrices, results
+from lifelong.reports.sections import baselines, capacity, cards, curves, matrices, membership, results
 from lifelong.reports.statistics import statistics
 from lifelong.reports.verdict import Look, Verdict, verdicts
 
@@ -22,7 +22,7 @@ def page(document: Mapping[str, Any]) -> str:
 
     Whatever the document lacks is left out or shown as missing; every text of it is escaped.
     """
-    parts = (promise, cards, statistics, matrices, results, capacity, curves, baselines, how_it_was_run)
+    parts = (promise, cards, statistics, matrices, results, capacity, curves, baselines, membership, how_it_was_run)
     title = f"Forgetting report – {document.get('dataset') or 'lifelong'}"
     return whole_page(title, *(part(document) for part in parts))
 

@@ -211,6 +211,43 @@ def _baseline_rows(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iter
             )
 
 
+def membership(document: Document) -> Html | None:
+    """What an attacker can tell of whom each task was trained on."""
+    tasks = document.get("membership") or {}
+    rows = [_attacked(task, found) for task, found in tasks.items()]
+    if not rows:
+        return None
+    text = (
+        "Users a task was trained on, told apart from users held out, by its answers alone: the area under the ROC "
+        "curve of the best attack, with its 95 % interval over users. 0.5 is a coin; beside it stands the range that "
+        "the attack has where the two words are dealt by chance."
+    )
+    heads = ("Task", "Attack", "AUC", "Interval", "By chance", "Members", "Others")
+    return el(
+        "section",
+        el("h2", "Who was learned from"),
+        el("p", text),
+        scrolling_table(heads, [el("tbody", *rows)], words=2),
+    )
+
+
+def _attacked(task: str, found: Mapping[str, Any]) -> Html:
+    name = el("th", task, scope="row")
+    if "refused" in found:
+        return el("tr", name, el("td", found["refused"], colspan=6))
+    attack, auc = max(found["attacks"].items(), key=lambda item: float(item[1]["value"]))
+    return el(
+        "tr",
+        name,
+        el("td", attack),
+        number(score(auc["value"])),
+        number(interval(auc["low"], auc["high"])),
+        number(interval(found["control"]["low"], found["control"]["high"])),
+        number(count(found["members"])),
+        number(count(found["others"])),
+    )
+
+
 def _entry(values: Any, index: int) -> Any:
     return (
         values[index] if isinstance(values, Sequence) and not isinstance(values, str) and index < len(values) else None

@@ -41,6 +41,18 @@ def test_a_wrong_call_is_one_line_and_2(run, arguments, said):
     assert done.err.isascii()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "tasks"),
+    [
+        (["evaluate", "m", "--folds", "2", "kids"], ["kids"]),
+        (["evaluate", "m", "age", "--part", "valid", "kids"], ["age", "kids"]),
+        (["forgetting", "a.yaml", "--out", "x", "b.yaml"], ["a.yaml", "b.yaml"]),
+    ],
+)
+def test_tasks_may_stand_behind_options(arguments, tasks):
+    assert make_parser().parse_args(arguments).tasks == tasks
+
+
 def test_option_abbreviations_are_refused(run):
     assert run("list", "heads", "--js").code == 2
 

@@ -57,6 +57,10 @@ def test_conure_keeps_and_the_control_forgets(finished):
     assert {row["strategy"] for row in rows} == set(STRATEGIES)
     page = (out / "report.html").read_text()
     assert "sequential" in page
+    attacked = written["membership"]
+    assert list(attacked) == conure["tasks"]
+    assert any("attacks" in found for found in attacked.values())
+    assert "Who was learned from" in page
     assert "http" not in page.split("</style>")[1]
 
 

@@ -151,6 +151,19 @@ def test_numbers_are_on_the_page():
         assert number in text
 
 
+def test_the_best_attack_of_each_task_and_why_one_has_none():
+    auc = {"value": 0.5172, "low": 0.48, "high": 0.55}
+    best = {"value": 0.6419, "low": 0.6, "high": 0.7}
+    found = {"members": 1203, "others": 400, "attacks": {"loss": best, "rank": auc}, "control": {**auc, "value": 0.5}}
+    text = " ".join(
+        read(page({**document(), "membership": {"age": found, "next": {"refused": "nobody was held out"}}})).text
+    )
+    assert "Who was learned from" not in " ".join(read(page(document())).text)
+    for said in ("Who was learned from", "0.6419", "1,203", "nobody was held out", "loss"):
+        assert said in text
+    assert "0.5172" not in text
+
+
 @pytest.mark.parametrize(
     "thin", [{}, {"strategies": {}}, {"strategies": {"x": {}}}, {"strategies": None, "baselines": None}]
 )
