@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 MISSING = "–"
@@ -98,6 +98,15 @@ def count(value: Any) -> str:
     '1,234,567'
     """
     return f"{value:,.0f}" if is_number(value) else MISSING
+
+
+def checked(changed: Mapping[str, int]) -> str:
+    """What a commit found of the other tasks: name -> how many of its probe values changed.
+
+    >>> checked({"age": 0, "next": 0})
+    '2 checked in a fresh process, 0 probe values changed'
+    """
+    return f"{len(changed)} checked in a fresh process, {count(sum(changed.values()))} probe values changed"
 
 
 def size(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lifelong.cli.console import Console, pairs
 from lifelong.cli.parser import Command, argument
 from lifelong.cli.together import together
-from lifelong.reports.format import count, duration, percent, size
+from lifelong.reports.format import checked, count, duration, percent, size
 
 if TYPE_CHECKING:
     from lifelong.committing import Addition
@@ -138,10 +138,7 @@ def show_addition(console: Console, added: "Addition", model: str) -> int:
     if added.why:
         rows["chosen"] = added.why
     if added.changed:
-        changed = sum(added.changed.values())
-        rows["earlier tasks"] = (
-            f"{len(added.changed)} checked in a fresh process, {count(changed)} probe values changed"
-        )
+        rows["earlier tasks"] = checked(added.changed)
     return console.show(asdict(added), pairs(rows))
 
 

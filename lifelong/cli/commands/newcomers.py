@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from lifelong.cli.console import Console, pairs
 from lifelong.cli.parser import Command, argument
-from lifelong.reports.format import count
+from lifelong.reports.format import checked, count
 
 TITLE = "grow a model"
 
@@ -26,10 +26,7 @@ def add(options: argparse.Namespace, console: Console) -> int:
         "version": state,
         "catalogue": f"{count(told.catalogue - told.added)} items, {count(told.catalogue)} from then on",
         "left out": f"{count(told.known_before)} known already, {count(told.without_content)} without content",
-        "other tasks": f"{len(told.changed)} checked in a fresh process, {count(sum(told.changed.values()))} probe values "
-        "changed"
-        if told.version
-        else "would be checked in a fresh process",
+        "other tasks": checked(told.changed) if told.version else "would be checked in a fresh process",
         **{f"near {new}": ", ".join(near) for new, near in told.neighbours.items()},
     }
     return console.show(asdict(told), pairs(rows))
