@@ -90,7 +90,7 @@ def tables(entries: Entries) -> list[dict[str, Any]]:
 
 
 def _target(name: str, target: Any) -> dict[str, Any]:
-    metric, rows = target["metrics"][0], []
+    metric, wide, rows = target["metrics"][0], target["metrics"][-1], []
     for policy in ("zero-shot", "full", DEAR, "scratch", "ids"):
         row = target["policies"][policy]
         rows.append(
@@ -99,16 +99,16 @@ def _target(name: str, target: Any) -> dict[str, Any]:
                 ranged(row["values"][metric]["values"]),
                 f"{short(row['users'][metric]['low'])} to {short(row['users'][metric]['high'])}",
                 "" if policy == "ids" else signed(row["over_ids"][metric]),
+                f"{short(row['values'][wide]['mean'])} ({short(row['users'][wide]['low'])} to {short(row['users'][wide]['high'])})",
                 f"{row['share']:.1%}",
                 f"{row['seconds']:.0f} s",
             )
         )
     for rival, values in target["baselines"].items():
-        found = values[metric]
-        rows.append(
-            (f"*{rival}*", short(found["value"]), f"{short(found['low'])} to {short(found['high'])}", "", "", "")
-        )
-    header = ("policy", f"test {metric}", "95 % over users", "minus ids, paired", "trained", "time")
+        found, more = values[metric], values[wide]
+        spans = f"{short(found['low'])} to {short(found['high'])}", f"{short(more['low'])} to {short(more['high'])}"
+        rows.append((f"*{rival}*", short(found["value"]), spans[0], "", f"{short(more['value'])} ({spans[1]})", "", ""))
+    header = ("policy", f"test {metric}", "95 % over users", "minus ids, paired", wide, "trained", "time")
     note = (
         f"{target['cases']:,} test cases, {target['items']:,} items; zero-shot trains nothing and knows no popularity."
     )
