@@ -90,29 +90,28 @@ def tables(entries: Entries) -> list[dict[str, Any]]:
 
 
 def _target(name: str, target: Any) -> dict[str, Any]:
-    metric, wide, rows = target["metrics"][0], target["metrics"][-1], []
+    metric, wide = target["metrics"][0], target["metrics"][-1]
+    rows = []
     for policy in ("zero-shot", "full", DEAR, "scratch", "ids"):
         row = target["policies"][policy]
+        over = "" if policy == "ids" else signed(row["over_ids"][metric])
+        seeds = ranged(row["values"][metric]["values"])
+        beside = f"{short(row['values'][wide]['mean'])} ({_span(row['users'][wide])})"
         rows.append(
-            (
-                policy,
-                ranged(row["values"][metric]["values"]),
-                f"{short(row['users'][metric]['low'])} to {short(row['users'][metric]['high'])}",
-                "" if policy == "ids" else signed(row["over_ids"][metric]),
-                f"{short(row['values'][wide]['mean'])} ({short(row['users'][wide]['low'])} to {short(row['users'][wide]['high'])})",
-                f"{row['share']:.1%}",
-                f"{row['seconds']:.0f} s",
-            )
+            (policy, seeds, _span(row["users"][metric]), over, beside, f"{row['share']:.1%}", f"{row['seconds']:.0f} s")
         )
     for rival, values in target["baselines"].items():
-        found, more = values[metric], values[wide]
-        spans = f"{short(found['low'])} to {short(found['high'])}", f"{short(more['low'])} to {short(more['high'])}"
-        rows.append((f"*{rival}*", short(found["value"]), spans[0], "", f"{short(more['value'])} ({spans[1]})", "", ""))
+        found, beside = values[metric], f"{short(values[wide]['value'])} ({_span(values[wide])})"
+        rows.append((f"*{rival}*", short(found["value"]), _span(found), "", beside, "", ""))
     header = ("policy", f"test {metric}", "95 % over users", "minus ids, paired", wide, "trained", "time")
     note = (
         f"{target['cases']:,} test cases, {target['items']:,} items; zero-shot trains nothing and knows no popularity."
     )
     return table(f"grocery → {name}", header, rows, note)
+
+
+def _span(found: Any) -> str:
+    return f"{short(found['low'])} to {short(found['high'])}"
 
 
 def _kept(record: Any) -> dict[str, Any]:
