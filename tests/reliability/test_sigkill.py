@@ -20,6 +20,15 @@ KILLS_OF_ONE_MODEL = 15
 NUMBER = struct.Struct("<q")
 
 
+def write_for_ever(path, seed, acknowledged, store_class, complaints):
+    """Work, and where the model is such that no work can go on, say so and wait to be killed."""
+    try:
+        work_for_ever(path, seed, acknowledged, store_class)
+    except LifelongError as error:
+        os.write(complaints, f"the writer: {error}\n".encode())
+        signal.pause()
+
+
 def work_for_ever(path, seed, acknowledged, store_class):
     """Add tasks, take some out, roll back, collect; tell the number of every version that a commit has returned."""
     store, rng = store_class.open(path), random.Random(seed)
@@ -85,11 +94,14 @@ def numbers(data):
     return [number for (number,) in NUMBER.iter_unpack(data) if number]
 
 
-def wait_for(pipe, commits, once):
-    """The first so many versions that are acknowledged, and about how many seconds a commit takes."""
+def wait_for(pipe, commits, once, complaints):
+    """The first so many versions that are acknowledged, and about how many seconds a commit takes; fewer after a complaint."""
     data, start = b"", 0.0
     while len(data) < NUMBER.size * (1 + commits):
-        assert select.select([pipe], [], [], 60)[0], "the writer does nothing"
+        ready = select.select([pipe, complaints], [], [], 60)[0]
+        assert ready, "the writer does nothing"
+        if pipe not in ready:
+            return numbers(data), once
         data += os.read(pipe, NUMBER.size)
         start = start or time.monotonic()
     return numbers(data), 1.2 * (time.monotonic() - start) / commits if commits else once
@@ -133,9 +145,11 @@ def killed_at_random(folder, kills, seed=0, store_class=Store):
             for number in range(min(KILLS_OF_ONE_MODEL, kills - start)):
                 acks_read, acks_write = os.pipe()
                 writer = forked(
-                    lambda p=path, s=start + number, a=acks_write: work_for_ever(p, 1000 * seed + s, a, store_class)
+                    lambda p=path, s=1000 * seed + start + number, a=acks_write: write_for_ever(
+                        p, s, a, store_class, complaints_write
+                    )
                 )
-                told, once = wait_for(acks_read, rng.randint(0, 2), once)
+                told, once = wait_for(acks_read, rng.randint(0, 2), once, complaints_read)
                 time.sleep(rng.random() * once)
                 assert killed(writer), "the writer came to an end by itself"
                 told += numbers(drained(acks_read))
