@@ -19,6 +19,7 @@ from lifelong.testing.windows import same_bits
 
 WIDTH = 8
 TOLERANCE = 3e-5
+"""Relative, of float32 sums in another order; whitening makes what differs little between items larger."""
 
 
 @dataclass(frozen=True)
