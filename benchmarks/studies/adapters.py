@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks import common
 from benchmarks.studies.tables import Entries, difference, parts, ranged, signed, table
-from benchmarks.studies.worlds import SEEDS, World, base, worlds
+from benchmarks.studies.worlds import ROOT, SEEDS, World, base, worlds
 from lifelong.core.compute import Compute
 from lifelong.core.progress import Silent
 from lifelong.core.types import Ranked
@@ -56,7 +56,7 @@ RATES = (1.0, 3.0)
 
 @dataclass(frozen=True)
 class Base:
-    """What is pretrained, and on what the adapters are judged: settings of the first task and of the target."""
+    """What is pretrained, and on what the adapters are judged: settings of the world's first task and of the target."""
 
     world: str
     target: str
@@ -67,18 +67,20 @@ class Base:
 
 
 BLOCKS = "encoder={name: sasrec, width: 64, blocks: 2}"
-TEXTS = "data.text=[category, type, brand, size]"
+BY_TEXT = World("by_text", ROOT / "tasks" / "by_text", "grocery", (), ("films",))
+"""From groceries to films: no item in common, every item known by its text."""
 BASES = {
     "cj-ids": Base("cj", "drug_gm", (BLOCKS,), (), SEEDS),
-    "cj-text": Base(
-        "cj",
-        "drug_gm",
-        (BLOCKS, TEXTS, "items={name: text, train: 1}", "head.copy=false", "past=0", "longterm=null"),
-        (TEXTS, "data.inputs={domain: [grocery, drug_gm]}", "head.repeats=true"),
+    "by_text": Base(
+        "by_text",
+        "films",
+        (BLOCKS, "items={name: text, train: 1}", "head.negatives=256", "fit.epochs=1", "fit.batch_size=64"),
+        ("head.negatives=256", "fit.epochs=4"),
         SEEDS[:1],
         of_items=True,
     ),
 }
+"""Within the text encoder every candidate of a step goes through the trained block: few negatives and epochs, one seed."""
 QUICK = {"invented-ids": Base("invented", "cross", ("encoder={name: sasrec, width: 16, blocks: 2}",), (), SEEDS[:1])}
 SMOKE = (FULL, "houlsby serial", "lora")
 FIRST = "base"
@@ -86,13 +88,19 @@ FIRST = "base"
 
 def jobs(quick: bool) -> list[str]:
     """base/seed/form, the pretrained model before what grows on it, so that no memory but a form's own is counted."""
-    here = {name: found for name, found in bases(quick).items() if found.world in worlds(quick)}
+    here = {name: found for name, found in bases(quick).items() if found.world in places(quick)}
     return [
         f"{name}/seed{seed}/{form}"
         for name, found in here.items()
         for seed in found.seeds
         for form in (FIRST, *(SMOKE if quick else forms(found)))
     ]
+
+
+def places(quick: bool) -> Mapping[str, World]:
+    """The worlds whose data are here."""
+    here = worlds(quick)
+    return {**here, "by_text": BY_TEXT} if {"cj", "ml100k"} <= here.keys() else here
 
 
 def bases(quick: bool) -> Mapping[str, Base]:
@@ -109,7 +117,7 @@ def run(key: str, quick: bool) -> dict[str, Any]:
     """One form on one base with one seed, by every learning rate."""
     name, seed_, form = key.split("/")
     found, seed = bases(quick)[name], int(seed_.removeprefix("seed"))
-    world = worlds(quick)[found.world]
+    world = places(quick)[found.world]
     model = base(world, seed, *found.first)
     if form == FIRST:
         return {"seed": seed, "seconds": model.members[world.first].record["seconds"]}
