@@ -53,10 +53,11 @@ def work_for_ever(path, seed, acknowledged, store_class):
         os.write(acknowledged, NUMBER.pack(made.number))
 
 
-def read_for_ever(path, complaints):
+def read_for_ever(path, complaints, pause=0.0):
     """Lease the newest version and read all of it, again and again; say what was not as it should be."""
     last = 0
     while True:
+        time.sleep(pause)
         try:
             store = Store.open(path)
             with Lease(store) as lease:

@@ -19,6 +19,8 @@ from lifelong.store.store import Store
 TASKS = [worlds.label(0), worlds.cross(1)]
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["growing"])
+PAUSE = 0.02
+"""Seconds between two reads, so that the training has a core to itself."""
 
 
 @dataclass
@@ -43,9 +45,10 @@ def never_killed(folder):
     while Store.open(path).newest().number <= len(TASKS):
         assert writer.is_alive(), "the training failed"
         time.sleep(0.05)
+    seconds = (time.monotonic() - start) / len(TASKS)
     writer.kill()
     writer.join()
-    return identities(path), (time.monotonic() - start) / len(TASKS)
+    return identities(path), seconds
 
 
 def kill_while_they_grow(folder, kills, seed):
@@ -56,10 +59,10 @@ def kill_while_they_grow(folder, kills, seed):
     complaints_read, complaints_write = os.pipe()
     while told.kills < kills:
         path = shutil.copytree(folder / "base", folder / f"shop-{told.kills}")
-        reader = forked(lambda path=path: read_for_ever(path, complaints_write))
+        reader = forked(lambda path=path: read_for_ever(path, complaints_write, PAUSE))
         try:
             while told.kills < kills and Store.open(path).newest().number <= len(TASKS):
-                told.commits += kill_once(path, folder / "cache", 1.5 * once * rng.random())
+                told.commits += kill_once(path, folder / "cache", 2 * once * rng.random())
                 told.kills += 1
         finally:
             assert killed(reader), "the reader came to an end by itself"
