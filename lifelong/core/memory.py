@@ -12,7 +12,7 @@ def keep_freed_memory() -> bool:
     """Raise glibc's thresholds for this process; True where that was possible.
 
     glibc returns large blocks to the system when they are freed, and every step of a training on the CPU frees some: the page
-    faults of the next step can cost more than its arithmetic. Blocks above LARGEST still go back: kept as well, they leave holes
+    faults of the next step can cost more than its arithmetic. Blocks above LARGEST still go back: kept, they leave holes
     where steps differ in size. Training a block of MiniLM on Complete Journey, after 40 steps: 4.7 GB resident and 298 CPU
     seconds; with 1 GB for LARGEST 6.9 GB and 288.
     """
