@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import common
 from lifelong import LivingModel
-from lifelong.task import Task
+from lifelong.model.task import Task
 
 TASKS = common.ROOT.parent / "tasks" / "complete_journey"
 ADDED = ("drug_gm", "kids", "household_size", "marital_status")

@@ -20,9 +20,9 @@ from benchmarks import common
 from lifelong import LivingModel
 from lifelong.core.compute import Compute
 from lifelong.core.progress import Silent
-from lifelong.resume import State
-from lifelong.task import as_task
-from lifelong.training import make_learner
+from lifelong.growing.resume import State
+from lifelong.growing.training import make_learner
+from lifelong.model.task import as_task
 
 EVENTS = (100_000, 1_000_000, 10_000_000)
 TASKS, STEPS = 20, 150

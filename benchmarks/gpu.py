@@ -19,10 +19,10 @@ import torch
 from benchmarks import common
 from benchmarks.stepping import ready, step_flops, stepper
 from lifelong import LivingModel
+from lifelong.asking.inference import Answering
 from lifelong.core.compute import Compute
 from lifelong.core.fingerprint import changed_values
-from lifelong.inference import Answering
-from lifelong.sealing import REQUEST_SIZES, answers, probe_windows
+from lifelong.keeping.sealing import REQUEST_SIZES, answers, probe_windows
 
 CASES = ((64, 512, 100_000), (256, 256, 100_000), (64, 512, 1_000_000), (256, 256, 1_000_000))
 """Width, windows a step, items."""

@@ -21,15 +21,15 @@ import numpy as np
 
 from benchmarks import common
 from lifelong import LivingModel
+from lifelong.asking.evaluation import evaluate
+from lifelong.asking.inference import Answering
 from lifelong.core.compute import Compute
 from lifelong.core.errors import CapacityError
 from lifelong.core.progress import Silent
-from lifelong.evaluation import evaluate
-from lifelong.inference import Answering
-from lifelong.member import mount
-from lifelong.resume import Resume
-from lifelong.task import as_task
-from lifelong.verification import check_candidate
+from lifelong.growing.resume import Resume
+from lifelong.keeping.verification import check_candidate
+from lifelong.model.member import mount
+from lifelong.model.task import as_task
 
 PERIOD = 5
 """After so many tasks the kinds come again, so two blocks that begin at a multiple of it have one mix."""

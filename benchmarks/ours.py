@@ -19,17 +19,17 @@ import torch
 
 from benchmarks import common, protocol
 from lifelong import LivingModel
-from lifelong.answers import sequences_of
-from lifelong.cases import Cases, make_cases
+from lifelong.asking.answers import sequences_of
+from lifelong.asking.evaluation import Removal, removal_of
+from lifelong.asking.inference import last_points
 from lifelong.core.config import override, read_yaml
 from lifelong.core.types import Event
 from lifelong.data.prepare import prepare
 from lifelong.data.sequences import gather_windows
-from lifelong.evaluation import Removal, removal_of
-from lifelong.inference import last_points
 from lifelong.metrics.ranking import ranks
+from lifelong.model.cases import Cases, make_cases
+from lifelong.model.task import Task
 from lifelong.opened import make_source
-from lifelong.task import Task
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 

@@ -24,12 +24,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks import common
-from lifelong.approximate import ApproximateIndex
+from lifelong.asking.approximate import ApproximateIndex
+from lifelong.asking.inference import Answering
 from lifelong.core.memory import keep_freed_memory
 from lifelong.heads.next_item import NextItem
-from lifelong.inference import Answering
 from lifelong.metrics.ranking import top_k
-from lifelong.network import Design, TaskNet
+from lifelong.model.network import Design, TaskNet
 
 K = 10
 CENTRES = 2000

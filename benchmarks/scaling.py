@@ -25,19 +25,20 @@ import torch.distributed.fsdp
 import torch.multiprocessing as mp
 
 from benchmarks import common
-from lifelong import LivingModel, growing
-from lifelong.cases import Cases
+from lifelong import LivingModel
 from lifelong.core.compute import Compute
 from lifelong.core.progress import Silent
 from lifelong.core.types import Batch
-from lifelong.growing import Ground, Growth
+from lifelong.growing import growth as growing
+from lifelong.growing.growth import Ground, Growth
+from lifelong.growing.resume import State
+from lifelong.growing.training import make_learner
+from lifelong.model.cases import Cases
+from lifelong.model.task import Task
 from lifelong.parallel.group import Group, shut, start
 from lifelong.parallel.rows import ShardedRows
 from lifelong.parallel.shares import shares
 from lifelong.parallel.wrap import average_rows, wrap
-from lifelong.resume import State
-from lifelong.task import Task
-from lifelong.training import make_learner
 
 WORLDS = (1, 2, 4)
 TABLE_ROWS, WIDTH = 200_000, 64

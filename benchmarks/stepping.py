@@ -8,13 +8,13 @@ from pathlib import Path
 from lifelong.core.compute import Compute
 from lifelong.core.progress import Silent
 from lifelong.core.types import Batch
-from lifelong.growing import Growth
-from lifelong.learner import Learner
+from lifelong.growing.growth import Growth
+from lifelong.growing.learner import Learner
+from lifelong.growing.loading import ahead
+from lifelong.growing.resume import State
+from lifelong.growing.training import make_learner
 from lifelong.living import LivingModel
-from lifelong.loading import ahead
-from lifelong.resume import State
-from lifelong.task import as_task
-from lifelong.training import make_learner
+from lifelong.model.task import as_task
 
 BLOCKS = 2
 
@@ -47,7 +47,7 @@ def ready(
 
 
 def stepper(growth: Growth, kept: int) -> tuple[Callable[[int], None], Learner, int]:
-    """step(n) does n steps of the loop of lifelong/training.py on `kept` full batches; and the points of one batch."""
+    """step(n) does n steps of the loop of lifelong/growing/training.py on `kept` full batches; and the points of one batch."""
     phase, job = growth.first_phase(), growth.job()
     learner = make_learner(job, phase, growth.site)
     state = State(learner.parameters_by_name(), learner.sparse_names(), job.fit)

@@ -18,9 +18,9 @@ from benchmarks import common
 from lifelong import LivingModel
 from lifelong.core.compute import Compute
 from lifelong.core.progress import Silent
-from lifelong.resume import State
-from lifelong.task import as_task
-from lifelong.training import make_learner
+from lifelong.growing.resume import State
+from lifelong.growing.training import make_learner
+from lifelong.model.task import as_task
 
 USERS, EVENTS, ITEMS, LABELS = 1_500_000, 100, 646_000, 5
 EPOCHS = {"next": 3, "label": 2}

@@ -20,11 +20,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from lifelong import LivingModel
+from lifelong.asking.evaluation import outcome_of
 from lifelong.core.progress import Silent
 from lifelong.core.types import Contents
 from lifelong.data.datasets.base import EventBatch, Source
 from lifelong.data.datasets.complete_journey import CompleteJourney
-from lifelong.evaluation import outcome_of
 from lifelong.items.text import Text
 
 EMOJI = (

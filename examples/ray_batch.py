@@ -1,7 +1,7 @@
 """Answers for many users through Ray Data: events brought together by user, then answered by actors that hold the model.
 
 Needs `pip install 'ray[data]'`. Ray moves tables and nothing else: what a table of whole users is answered with is the pure
-function `lifelong.tables.answer_batch`, so the bits are those of `LivingModel.recommend` on one machine. Without Ray,
+function `lifelong.batch.tables.answer_batch`, so the bits are those of `LivingModel.recommend` on one machine. Without Ray,
 `lifelong batch` does the same over a folder of files, shared out with --shard.
 
     python -m examples.ray_batch            # a tiny model, 200 users, all steps
@@ -19,9 +19,9 @@ import ray
 import ray.data
 
 from lifelong import LivingModel
+from lifelong.batch.partitions import partition_of, whole_users
+from lifelong.batch.tables import BatchAnswerer, Question
 from lifelong.data.columns import Columns
-from lifelong.partitions import partition_of, whole_users
-from lifelong.tables import BatchAnswerer, Question
 
 PARTITION = "partition"
 MODEL = {

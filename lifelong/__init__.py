@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from lifelong.core.errors import LifelongError
     from lifelong.forgetting import run_forgetting
     from lifelong.living import LivingModel
-    from lifelong.task import Task
+    from lifelong.model.task import Task
 
 _HOMES = {
     "LifelongError": "lifelong.core.errors",
     "LivingModel": "lifelong.living",
-    "Task": "lifelong.task",
+    "Task": "lifelong.model.task",
     "run_forgetting": "lifelong.forgetting",
 }
 

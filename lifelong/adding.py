@@ -8,11 +8,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from lifelong import __version__
-from lifelong.cases import Cases
-from lifelong.checkpoint import Loaded
-from lifelong.choosing import grow
-from lifelong.committing import Addition, next_body
-from lifelong.contents import ItemSource, read_contents
 from lifelong.continual.bank import FREE, empty_bank
 from lifelong.continual.view import ITEM_TABLE
 from lifelong.core import registry
@@ -23,20 +18,25 @@ from lifelong.core.fingerprint import json_hash, numeric_stack
 from lifelong.core.progress import Progress, Silent
 from lifelong.data.prepare import Prepared
 from lifelong.encoders.layers.longterm import LongTerm
-from lifelong.entries import check_names
-from lifelong.estimate import Estimate, estimate
-from lifelong.formats import need_current
-from lifelong.growing import Ground, Growth
-from lifelong.making import make_strategy, open_feed
-from lifelong.member import Member, known_items, nearest_encoding
-from lifelong.network import Design, TaskNet
+from lifelong.growing.choosing import grow
+from lifelong.growing.estimate import Estimate, estimate
+from lifelong.growing.growth import Ground, Growth
+from lifelong.growing.making import make_strategy, open_feed
+from lifelong.growing.remembered import Remembered
+from lifelong.growing.resume import Resume
+from lifelong.growing.retraining import nothing_new
+from lifelong.keeping.checkpoint import Loaded
+from lifelong.keeping.committing import Addition, next_body
+from lifelong.keeping.entries import check_names
+from lifelong.keeping.formats import need_current
+from lifelong.model.cases import Cases
+from lifelong.model.contents import ItemSource, read_contents
+from lifelong.model.member import Member, known_items, nearest_encoding
+from lifelong.model.network import Design, TaskNet
+from lifelong.model.task import Task, as_task
 from lifelong.opened import Opened
 from lifelong.parallel.group import ALONE, Group
-from lifelong.remembered import Remembered
-from lifelong.resume import Resume
-from lifelong.retraining import nothing_new
 from lifelong.store.store import Store, Version
-from lifelong.task import Task, as_task
 
 DEFAULT = Compute()
 TaskLike = Task | str | Path | Mapping[str, Any]

@@ -7,17 +7,17 @@ from pathlib import Path
 import pyarrow as pa
 
 from lifelong.adding import DEFAULT, Adding, TaskLike
-from lifelong.checkpoint import Loaded, load
-from lifelong.committing import Addition
 from lifelong.continual.bank import FREE
 from lifelong.core.compute import Compute
 from lifelong.core.progress import Progress, Silent
-from lifelong.estimate import Estimate
-from lifelong.extending import Extended, add_items
+from lifelong.growing.estimate import Estimate
+from lifelong.growing.extending import Extended, commit_extended, extended
+from lifelong.growing.removing import Removed, remove, without
+from lifelong.growing.retraining import refuse_the_same, task_again
+from lifelong.keeping.checkpoint import load
+from lifelong.keeping.committing import Addition
+from lifelong.model.task import as_task
 from lifelong.parallel.group import ALONE, Group
-from lifelong.removing import Removed, remove, without
-from lifelong.retraining import refuse_the_same, task_again
-from lifelong.task import as_task
 
 
 class LivingModel(Adding):
@@ -30,8 +30,16 @@ class LivingModel(Adding):
     def add_items(
         self, task: str, items: pa.Table, name: str, *, dry_run: bool = False, progress: Progress | None = None
     ) -> Extended:
-        """Give a task items that nobody has seen, by their content, under a name of its own; see lifelong/extending.py."""
-        return add_items(self, task, items, name, dry_run=dry_run, progress=progress or Silent())
+        """Commit a task, under a name of its own, with items that nobody has seen, known by their content.
+
+        items: a table of ids and of the fields that the task reads. The task itself stays as it is; nothing is trained.
+        dry_run: only tell what would come. Raises what lifelong/growing/extending.py says, and Conflict.
+        """
+        told, loaded = extended(self._loaded(), self._member(task), items, name, self.cache, progress or Silent())
+        if not dry_run:
+            told, version = commit_extended(self.store, self._standing(), loaded, told)
+            self._stand(version, loaded)
+        return told
 
     def remove(self, task: str) -> Removed:
         """Take a task out and commit the model without it; the versions before keep it.
@@ -69,7 +77,7 @@ class LivingModel(Adding):
         place = LivingModel(self.store, replace(self._standing(), body=body), load(self.store, body), self.cache)
         place._instead_of = self._standing().body["tasks"][task]["identity"]
         self.last_addition = place.add_task(again, seed=seed, compute=compute, progress=progress, group=group)
-        self._stand(place._standing(), Loaded(place.design, place.bank, place.members))
+        self._stand(place._standing(), place._loaded())
         return self.last_addition
 
 

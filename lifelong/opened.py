@@ -6,10 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from lifelong.answers import Histories, Predicted, Recommendation, best_items, predictions, sequences_of
-from lifelong.cases import Cases, ItemRows, make_cases
-from lifelong.certificate import Certificate, certify
-from lifelong.checkpoint import Loaded, load
+from lifelong.asking.answers import Histories, Predicted, Recommendation, best_items, predictions, sequences_of
+from lifelong.asking.evaluation import Removal, evaluate
+from lifelong.asking.inference import NOBODY, Answering, last_points
 from lifelong.core import registry
 from lifelong.core.config import suggest
 from lifelong.core.errors import DataError, UsageError
@@ -18,15 +17,16 @@ from lifelong.core.types import OF_USERS, Measure
 from lifelong.data.datasets.base import Source
 from lifelong.data.prepare import Prepared, prepare
 from lifelong.data.sequences import Sequences
-from lifelong.entries import check_names
-from lifelong.evaluation import Removal, evaluate
-from lifelong.formats import readable
-from lifelong.inference import NOBODY, Answering, last_points
-from lifelong.inspection import inspect
-from lifelong.member import Member, known_items, mount
+from lifelong.keeping.certificate import Certificate, certify
+from lifelong.keeping.checkpoint import Loaded, load
+from lifelong.keeping.entries import check_names
+from lifelong.keeping.formats import readable
+from lifelong.keeping.inspection import inspect
+from lifelong.keeping.verification import Check, check_version
+from lifelong.model.cases import Cases, ItemRows, make_cases
+from lifelong.model.member import Member, known_items, mount
+from lifelong.model.task import Task
 from lifelong.store.store import Store, Version
-from lifelong.task import Task
-from lifelong.verification import Check, check_version
 
 
 class Opened:
@@ -114,7 +114,7 @@ class Opened:
 
     def certify(self, progress: Progress | None = None) -> Certificate:
         """What a reviewer can check without trusting us: every task of every version asked anew in fresh processes, each file
-        by its SHA-256; see Certificate.write and lifelong.certificate.check."""
+        by its SHA-256; see Certificate.write and lifelong.keeping.certificate.check."""
         return certify(self.store, progress)
 
     # -- looking -----------------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ class Opened:
     def inspect(self) -> dict[str, Any]:
         """Who owns how much: tasks with parent, strategy, shares of the prunable weights, bytes; as plain values."""
         assert self.version is not None
-        loaded = Loaded(self.design, self.bank, self.members)
+        loaded = self._loaded()
         return inspect(loaded, self.version.number, self.version.body["tasks"], self.store.path.name)
 
     def answering(self, task: str) -> Answering:
@@ -158,6 +158,9 @@ class Opened:
         return make_cases(
             task, prepared, known, next_row, self.design.actions, self.design.gaps, self.design.reads_times
         )
+
+    def _loaded(self) -> Loaded:
+        return Loaded(self.design, self.bank, self.members)
 
     def _member(self, name: str | None) -> Member:
         name = next(iter(self.members)) if name is None else name

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 
 from lifelong import __version__
-from lifelong.cases import Cases
+from lifelong.asking.evaluation import baselines, outcome_of
+from lifelong.asking.inference import Answering
 from lifelong.core.compute import Compute
 from lifelong.core.errors import ConfigError, UsageError
 from lifelong.core.fingerprint import json_hash
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Outcome, Ranked
-from lifelong.evaluation import baselines, outcome_of
 from lifelong.forgetting.outcomes import keep, kept
 from lifelong.forgetting.statistics import over_seeds, paired, scores
-from lifelong.growing import Growth
-from lifelong.inference import Answering
+from lifelong.growing.growth import Growth
+from lifelong.growing.resume import Resume
 from lifelong.living import LivingModel
-from lifelong.member import mount
-from lifelong.resume import Resume
-from lifelong.task import Task
+from lifelong.model.cases import Cases
+from lifelong.model.member import mount
+from lifelong.model.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

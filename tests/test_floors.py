@@ -8,6 +8,21 @@ import pytest
 ROOT = Path(__file__).parents[1] / "lifelong"
 DOORS = {"", "__main__", "cli", "serving"}  # "" is lifelong/__init__.py
 STATIONS = {"data", "items", "encoders", "objectives", "continual", "heads", "metrics", "store", "reports", "parallel"}
+ROOMS = (
+    "model",
+    "asking",
+    "keeping",
+    "growing",
+    "living",
+    "privacy",
+    "forgetting",
+    "profiling",
+    "transferring",
+    "audit",
+    "batch",
+)
+"""Of floor 2, the lowest first; adding.py and opened.py are storeys of living.py."""
+STOREYS = {"adding": "living", "opened": "living"}
 ANYWHERE = {("lifelong", "__version__")}
 
 
@@ -26,7 +41,18 @@ def test_imports_go_down():
         ("heads/base.py", "from ..metrics.parse import parse", "station heads imports station metrics"),
         ("heads/base.py", "def f():\n    from lifelong.metrics import parse", "station heads imports station metrics"),
         ("testing/store.py", "import lifelong.serving.app", "testing (floor 2) imports serving (floor 3)"),
-        ("task.py", "from lifelong.testing import store", "task imports testing"),
+        ("model/task.py", "from lifelong.testing import store", "model imports testing"),
+        (
+            "model/cases.py",
+            "from lifelong.asking import answers",
+            "room model imports room asking, which lies above it",
+        ),
+        (
+            "growing/growth.py",
+            "from lifelong.living import LivingModel",
+            "room growing imports room living, which lies above it",
+        ),
+        ("opened.py", "import lifelong.batch.tables", "room living imports room batch, which lies above it"),
     ],
 )
 def test_a_planted_fault_is_named(tmp_path, file, line, rule):
@@ -43,6 +69,10 @@ def test_a_planted_fault_is_named(tmp_path, file, line, rule):
         ("store/store.py", "from lifelong.store import folder as layout"),
         ("store/store.py", "from . import folder"),
         ("living.py", "from lifelong import task"),
+        ("living.py", "from lifelong.adding import Adding"),
+        ("opened.py", "from lifelong.adding import Adding"),
+        ("growing/growth.py", "from lifelong.model.task import Task"),
+        ("batch/tables.py", "from lifelong.living import LivingModel"),
         ("living.py", "from lifelong.data.prepare import prepare"),
         ("cli/commands/growing.py", "from lifelong.living import LivingModel"),
         ("cli/commands/growing.py", "from lifelong import LivingModel"),
@@ -82,7 +112,15 @@ def broken_rule(importer, imported):
         return f"station {importer} imports station {imported}"
     if imported == "testing" != importer:
         return f"{importer} imports testing"
+    one, other = (STOREYS.get(name, name) for name in (importer, imported))
+    if one in ROOMS and other in ROOMS and ROOMS.index(one) < ROOMS.index(other):
+        return f"room {one} imports room {other}, which lies above it"
     return None
+
+
+def test_every_part_of_floor_2_is_a_room():
+    places = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert places - DOORS - STATIONS - STOREYS.keys() - {"__init__", "core", "testing"} == set(ROOMS)
 
 
 def floor(name):

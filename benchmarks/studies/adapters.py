@@ -10,17 +10,17 @@ from torch import Tensor
 from benchmarks import common
 from benchmarks.studies.tables import Entries, difference, parts, ranged, signed, table
 from benchmarks.studies.worlds import ROOT, SEEDS, World, base, worlds
+from lifelong.asking.evaluation import outcome_of
+from lifelong.asking.inference import Answering
 from lifelong.core.compute import Compute
 from lifelong.core.progress import Silent
 from lifelong.core.types import Ranked
-from lifelong.evaluation import outcome_of
-from lifelong.inference import Answering
+from lifelong.growing.resume import Resume
 from lifelong.living import LivingModel
-from lifelong.member import Member, mount
 from lifelong.metrics.bootstrap import measure, paired_difference
 from lifelong.metrics.parse import parse
-from lifelong.resume import Resume
-from lifelong.task import Task
+from lifelong.model.member import Member, mount
+from lifelong.model.task import Task
 
 TITLE = "Adapters"
 ABOUT = (

@@ -11,14 +11,14 @@ from benchmarks.studies.tables import Entries, by, parts, ranged, signed, table
 from benchmarks.studies.withheld import SPEC
 from benchmarks.studies.worlds import RUNS, SEEDS, worlds
 from lifelong import LivingModel
+from lifelong.asking.evaluation import evaluate, outcome_of, removal_of
+from lifelong.asking.inference import NOBODY
 from lifelong.core.types import Outcome, Ranked
 from lifelong.data.sequences import Points
-from lifelong.evaluation import evaluate, outcome_of, removal_of
-from lifelong.inference import NOBODY
-from lifelong.member import known_items
 from lifelong.metrics.bootstrap import measure, paired_difference
 from lifelong.metrics.parse import parse
-from lifelong.task import as_task
+from lifelong.model.member import known_items
+from lifelong.model.task import as_task
 
 TITLE = "Items by what they are"
 ABOUT = (

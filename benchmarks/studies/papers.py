@@ -6,8 +6,8 @@ from typing import Any
 
 from benchmarks.studies.tables import Entries, by, difference, parts, ranged, signed, table
 from benchmarks.studies.worlds import SEEDS, World, base, copied, worlds
+from lifelong.asking.evaluation import outcome_of
 from lifelong.core.types import Outcome
-from lifelong.evaluation import outcome_of
 from lifelong.living import LivingModel
 from lifelong.metrics.bootstrap import measure, paired_difference
 from lifelong.metrics.parse import parse

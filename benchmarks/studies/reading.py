@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.studies.tables import Entries, ranged, short, signed, table
 from benchmarks.studies.worlds import ROOT, RUNS, SEEDS, tree
 from lifelong import LivingModel
-from lifelong.task import Task
+from lifelong.model.task import Task
 from lifelong.transferring import run_transfer
 
 TITLE = "Items by their text"

@@ -7,10 +7,10 @@ import numpy as np
 
 from benchmarks.studies.tables import Entries, by, difference, parts, ranged, signed, table
 from benchmarks.studies.worlds import SEEDS, World, base, worlds
-from lifelong.cases import Cases
 from lifelong.living import LivingModel
 from lifelong.metrics.bootstrap import measure, paired_difference
 from lifelong.metrics.parse import parse
+from lifelong.model.cases import Cases
 from lifelong.profiling.trained import cases_for, outcome_after
 
 TITLE = "Transfer"

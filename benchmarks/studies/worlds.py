@@ -19,7 +19,7 @@ import yaml
 
 from benchmarks import common
 from lifelong import LivingModel
-from lifelong.task import Task
+from lifelong.model.task import Task
 
 ROOT = common.ROOT.parent
 RUNS = ROOT / "runs" / "results"

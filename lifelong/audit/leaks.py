@@ -7,12 +7,12 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from lifelong.audit.weights import LEAST_TWIN, Finding, history_hashes
-from lifelong.cases import Cases
 from lifelong.core.types import OF_USERS
 from lifelong.data.prepare import Prepared
 from lifelong.data.sequences import Points
 from lifelong.data.splits import TEST, user_parts
-from lifelong.task import Task
+from lifelong.model.cases import Cases
+from lifelong.model.task import Task
 
 GIVEN_AWAY = 0.99
 """AUC above which something that is read is the answer itself."""

@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from lifelong.asking.evaluation import outcome_of
 from lifelong.core.errors import UsageError
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Outcome
-from lifelong.evaluation import outcome_of
 from lifelong.forgetting.outcomes import keep
+from lifelong.growing.making import make_strategy
+from lifelong.keeping.verification import check_candidate
 from lifelong.living import LivingModel
-from lifelong.making import make_strategy
 from lifelong.metrics.bootstrap import measure
 from lifelong.metrics.parse import parse
-from lifelong.task import Task
-from lifelong.verification import check_candidate
+from lifelong.model.task import Task
 
 ALONE, TOGETHER = "scratch", "joint"
 """What forward gain and intransigence compare with: each task trained alone, and all so far at once."""

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from lifelong import __version__
+from lifelong.asking.evaluation import baselines
 from lifelong.core.types import Measure
-from lifelong.evaluation import baselines
 from lifelong.forgetting.cells import ALONE, TOGETHER, Cell, Learnt
+from lifelong.growing.making import make_strategy
 from lifelong.living import LivingModel
-from lifelong.making import make_strategy
 from lifelong.metrics import forgetting as measures
-from lifelong.task import Task
+from lifelong.model.task import Task
 
 Document = dict[str, Any]
 

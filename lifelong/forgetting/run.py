@@ -17,12 +17,12 @@ from lifelong.core.registry import names as known_names
 from lifelong.forgetting.cells import Cell, learn_all, make_cells
 from lifelong.forgetting.compared import compare
 from lifelong.forgetting.document import Document, describe, results_of
+from lifelong.growing.making import make_strategy
 from lifelong.living import LivingModel
-from lifelong.making import make_strategy
+from lifelong.model.task import Task
 from lifelong.privacy.membership import membership
 from lifelong.reports.csv import write_csv
 from lifelong.reports.html import write_report
-from lifelong.task import Task
 
 
 def run_forgetting(

@@ -15,7 +15,7 @@ class UserVector(Head):
     """Its scores are the user vector, entry by entry; its catalogue is empty, it has no parameters.
 
     It is measured by retrieval: of each user's history every other event goes into one half, and the rank is how many users'
-    second halves lie as near, by cosine, to the user's first half as his own (lifelong/retrieval.py). hr@1 is the share of
+    second halves lie as near, by cosine, to the first half as his own (lifelong/asking/retrieval.py). hr@1 is the share of
     users whose own half is the nearest.
     """
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lifelong.identities import Life, follow
-from lifelong.privacy.seen import CHOSEN, PARTS, PRESENT, TRAINED, found_in
+from lifelong.keeping.identities import Life, follow
+from lifelong.model.seen import CHOSEN, PARTS, PRESENT, TRAINED, found_in
 from lifelong.store.store import Store, Version
 
 UNKNOWN, NOT, GONE = "unknown", "no", "gone"

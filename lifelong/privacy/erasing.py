@@ -18,20 +18,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lifelong.checkpoint import load
 from lifelong.continual.view import ITEM_TABLE
 from lifelong.core.compute import Compute
 from lifelong.core.errors import Conflict, ForgettingError
 from lifelong.core.fingerprint import json_hash
 from lifelong.core.progress import Progress, Silent
 from lifelong.data.prepare import cache_folder
+from lifelong.keeping.checkpoint import load
+from lifelong.keeping.verification import check_candidate
 from lifelong.living import LivingModel
+from lifelong.model.task import Task
 from lifelong.privacy.planning import Plan, need_data, plan_erasure
 from lifelong.store.documents import ERASE, Reference, references
 from lifelong.store.names import is_name
 from lifelong.store.store import Store
-from lifelong.task import Task
-from lifelong.verification import check_candidate
 
 GRACE = 30 * 86_400
 """Seconds for which the versions before can be opened: a month, within which a request to be erased is to be answered."""

@@ -14,17 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from lifelong.cases import Cases
+from lifelong.asking.evaluation import log_likelihoods, outcome_of, removal_of
+from lifelong.asking.inference import NOBODY, Answering
 from lifelong.core.errors import UsageError
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Classified, Estimated, Labelled, Measure, Outcome
 from lifelong.data.sequences import Points
-from lifelong.evaluation import log_likelihoods, outcome_of, removal_of
-from lifelong.inference import NOBODY, Answering
 from lifelong.living import LivingModel
-from lifelong.member import known_items
 from lifelong.metrics.bootstrap import measure
 from lifelong.metrics.kinds.auc import AUC
+from lifelong.model.cases import Cases
+from lifelong.model.member import known_items
 
 WARN = 0.60
 """An AUC above it is told as a warning."""

@@ -10,14 +10,14 @@ from lifelong.continual.bank import Bank
 from lifelong.continual.view import grows
 from lifelong.core.errors import DataError, UsageError
 from lifelong.core.progress import Progress
-from lifelong.entries import check_names
-from lifelong.identities import follow
+from lifelong.growing.making import make_strategy
+from lifelong.keeping.entries import check_names
+from lifelong.keeping.identities import follow
 from lifelong.living import LivingModel
-from lifelong.making import make_strategy
-from lifelong.member import Member
-from lifelong.privacy.seen import found_in
+from lifelong.model.member import Member
+from lifelong.model.seen import found_in
+from lifelong.model.task import Task
 from lifelong.store.documents import ended
-from lifelong.task import Task
 
 
 @dataclass

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
-from lifelong.cases import Cases
 from lifelong.core.errors import DataError, UsageError
 from lifelong.core.progress import Progress
 from lifelong.data.prepare import Prepared
 from lifelong.data.splits import TEST, TRAIN, VALID
 from lifelong.living import LivingModel
-from lifelong.task import Task
+from lifelong.model.cases import Cases
+from lifelong.model.task import Task
 
 MOST_CATEGORIES = 512
 """A field of the items with more values, or more than one for two items, says too little of each for shares to be learnt."""

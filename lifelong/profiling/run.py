@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 
 from lifelong import __version__
+from lifelong.asking.evaluation import outcome_of
 from lifelong.core.errors import UsageError
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Classified
 from lifelong.data.splits import TEST
-from lifelong.evaluation import outcome_of
 from lifelong.living import LivingModel
+from lifelong.model.task import Task
 from lifelong.profiling.compare import Told, ask, tabled
 from lifelong.profiling.folds import Fold, folds_of, sealed_fold
 from lifelong.profiling.methods import Method, baselines, probe
 from lifelong.profiling.people import People, need_classes, people_of
 from lifelong.profiling.scoring import Answers
 from lifelong.profiling.trained import grown, places, vectors_of
-from lifelong.task import Task
 
 ALWAYS = ("macro_f1", "accuracy", "auc")
 VECTORS, SEALED, SCRATCH = "frozen vector + probe", "the task as sealed", "from scratch"

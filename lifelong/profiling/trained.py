@@ -4,23 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from lifelong.cases import Cases
+from lifelong.asking.evaluation import outcome_of
+from lifelong.asking.inference import Answering
 from lifelong.continual.view import ITEM_TABLE
 from lifelong.core.compute import Compute
 from lifelong.core.errors import ConfigError
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Classified, Outcome
 from lifelong.data.sequences import Points
-from lifelong.evaluation import outcome_of
-from lifelong.inference import Answering
+from lifelong.growing.making import make_strategy
+from lifelong.growing.resume import Resume
 from lifelong.living import LivingModel
-from lifelong.making import make_strategy
-from lifelong.member import known_items, mount
+from lifelong.model.cases import Cases
+from lifelong.model.member import known_items, mount
+from lifelong.model.task import Task
 from lifelong.profiling.features import Features
 from lifelong.profiling.methods import Method
 from lifelong.profiling.people import People
-from lifelong.resume import Resume
-from lifelong.task import Task
 
 
 def vectors_of(model: LivingModel, task: Task, people: People, source: str | None = None) -> np.ndarray:

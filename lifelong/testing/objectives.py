@@ -11,7 +11,7 @@ from lifelong.core.errors import LifelongError
 from lifelong.core.types import Batch, History
 from lifelong.encoders.layers.dropout import Dropout
 from lifelong.heads.next_item import NextItem
-from lifelong.network import Design, TaskNet
+from lifelong.model.network import Design, TaskNet
 from lifelong.objectives.base import Objective
 from lifelong.objectives.siamese.collapse import LEAST_SPREAD, spread
 

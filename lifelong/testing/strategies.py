@@ -23,7 +23,7 @@ from lifelong.core.config import plain
 from lifelong.core.fingerprint import tensors_hash
 from lifelong.core.slot import Slot
 from lifelong.core.types import Batch, History
-from lifelong.network import Design, TaskNet, initial_values
+from lifelong.model.network import Design, TaskNet, initial_values
 
 ROWS, LENGTH, WIDTH, CLASSES = 23, 6, 8, 3
 

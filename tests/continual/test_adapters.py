@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from lifelong.contents import read_contents, sit
 from lifelong.continual.blocks import of_items
 from lifelong.continual.site import Site
 from lifelong.continual.strategies.adapters import Adapters
@@ -18,8 +17,9 @@ from lifelong.core.progress import Silent
 from lifelong.core.slot import Map, Opening, Slot
 from lifelong.items.base import ItemEncoder
 from lifelong.living import LivingModel
-from lifelong.member import known_items, nearest_encoding
-from lifelong.task import as_task
+from lifelong.model.contents import read_contents, sit
+from lifelong.model.member import known_items, nearest_encoding
+from lifelong.model.task import as_task
 from lifelong.testing import strategies as contract
 from lifelong.testing.windows import same_bits
 
@@ -293,7 +293,7 @@ def _grow(path, cache, tasks):
 
 
 def test_adapters_of_every_sort_one_after_another_and_not_one_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr("lifelong.committing.check_candidate", lambda store, body, before: {})
+    monkeypatch.setattr("lifelong.keeping.committing.check_candidate", lambda store, body, before: {})
     model, added = _grow(tmp_path / "m", tmp_path, [*TASKS, _label(5, part="lora", norms="all", top=1)])
     log = [version.body["tasks"] for version in model.store.log()]
     assert all(entry == log[-1][name] for tasks in log for name, entry in tasks.items())
@@ -369,7 +369,7 @@ def _wider(name, **changes):
 
 @pytest.fixture
 def by_content(tmp_path, monkeypatch):
-    monkeypatch.setattr("lifelong.committing.check_candidate", lambda store, body, before: {})
+    monkeypatch.setattr("lifelong.keeping.committing.check_candidate", lambda store, body, before: {})
     return LivingModel.pretrain(tmp_path / "m", BY_CONTENT, cache=tmp_path)
 
 

@@ -266,7 +266,7 @@ def test_a_grasping_one_is_caught():
 
 @pytest.mark.parametrize("options", [{"release": "keep"}, {"rows": 0.6}])
 def test_what_is_left_and_whose_rows_are_whose_is_read_again(tmp_path, monkeypatch, options):
-    monkeypatch.setattr("lifelong.committing.check_candidate", lambda store, body, before: {})
+    monkeypatch.setattr("lifelong.keeping.committing.check_candidate", lambda store, body, before: {})
     data = {"name": "synthetic", "users": 60, "items": 24, "events_per_user": 10}
     first = {
         "name": "next",

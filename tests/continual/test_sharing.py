@@ -20,7 +20,7 @@ from lifelong.core.config import build
 from lifelong.core.errors import ConfigError, UsageError
 from lifelong.core.types import Batch, History
 from lifelong.living import LivingModel
-from lifelong.task import Task
+from lifelong.model.task import Task
 from lifelong.testing import strategies as contract
 
 SHARING = ("sequential", "joint", "replay", "lwf", "ewc")

@@ -309,8 +309,8 @@ class StopAfter(Silent):
 
 
 def test_a_living_model_learns_is_killed_goes_on_and_is_opened_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("lifelong.committing.check_candidate", lambda store, body, before: {})
-    monkeypatch.setattr("lifelong.resume.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("lifelong.keeping.committing.check_candidate", lambda store, body, before: {})
+    monkeypatch.setattr("lifelong.growing.resume.SECONDS_BETWEEN_SAVES", 0.0)
     path = tmp_path / "m"
     LivingModel.pretrain(path, FIRST, cache=tmp_path).add_task(_label(0), allow_forgetting=True)
     whole = LivingModel.open(shutil.copytree(path, tmp_path / "whole"), cache=tmp_path)

@@ -10,14 +10,14 @@ from given import Given
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import lifelong.cases as cases_module
-from lifelong.cases import make_cases
+import lifelong.model.cases as cases_module
 from lifelong.core.errors import ConfigError, DataError
 from lifelong.data.derived import DAY, Buys, Churn, Propensity, derived_labels, first_at, read_derived
 from lifelong.data.gather import gather
 from lifelong.data.prepare import Prepared, prepare
 from lifelong.data.splits import Split, user_parts
-from lifelong.task import Task, TaskData
+from lifelong.model.cases import make_cases
+from lifelong.model.task import Task, TaskData
 
 CUT = 1_509_494_400
 """2017-11-01, 00:00 UTC."""

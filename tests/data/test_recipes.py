@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import releases
 
-from lifelong.cases import make_cases
 from lifelong.core.registry import make_config
 from lifelong.data.datasets.ttl import FILES
 from lifelong.data.prepare import prepare
-from lifelong.task import Task
+from lifelong.model.cases import make_cases
+from lifelong.model.task import Task
 
 TASKS = Path(__file__).parents[2] / "tasks"
 USERS = 400

@@ -7,7 +7,7 @@ import pytest
 
 from lifelong.core.errors import ConfigError
 from lifelong.core.registry import make_config, names
-from lifelong.task import Task
+from lifelong.model.task import Task
 
 TASKS = Path(__file__).parents[2] / "tasks"
 FILES = sorted(TASKS.rglob("*.yaml"))

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from lifelong import LivingModel, contents
-from lifelong.member import nearest_encoding
+from lifelong import LivingModel
+from lifelong.model import contents
+from lifelong.model.member import nearest_encoding
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "items"))
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 import worlds
 
-from lifelong import LivingModel, resume
-from lifelong.resume import State
-from lifelong.task import Fit
+from lifelong import LivingModel
+from lifelong.growing import resume
+from lifelong.growing.resume import State
+from lifelong.model.task import Fit
 
 FIT = {"epochs": 3, "batch_size": 32, "average": 0.9, "lr": 1e-2}
 

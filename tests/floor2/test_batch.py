@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 import worlds
 
-from lifelong import LivingModel, batch
-from lifelong.batch import MANIFEST, run_batch
+from lifelong import LivingModel
+from lifelong.batch import answering as batch
+from lifelong.batch.answering import MANIFEST, run_batch
+from lifelong.batch.partitions import Shard, find_partitions
+from lifelong.batch.tables import Asked, Question
 from lifelong.core.errors import DataError, UsageError
-from lifelong.partitions import Shard, find_partitions
-from lifelong.tables import Asked, Question
 
 
 @pytest.fixture(scope="module")
@@ -236,8 +237,8 @@ KILLED = """
 import sys, time
 sys.path.insert(0, {here!r})
 from lifelong import LivingModel
-from lifelong.batch import run_batch
-from lifelong.tables import Asked, Question
+from lifelong.batch.answering import run_batch
+from lifelong.batch.tables import Asked, Question
 whole = Asked.answer
 def slow(self, read):
     yield from whole(self, read)

@@ -5,12 +5,12 @@ import pyarrow as pa
 import pytest
 import worlds
 
-from lifelong.cases import NO_ITEMS, make_cases
 from lifelong.core.errors import ConfigError, DataError
 from lifelong.data.prepare import Prepared, prepare
 from lifelong.data.splits import TEST, user_parts
+from lifelong.model.cases import NO_ITEMS, make_cases
+from lifelong.model.task import Task, as_task
 from lifelong.opened import make_source
-from lifelong.task import Task, as_task
 
 
 @pytest.fixture(scope="module")

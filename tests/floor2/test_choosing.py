@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import worlds
 
-from lifelong import LivingModel, choosing
+from lifelong import LivingModel
 from lifelong.continual.strategies.auto import Auto
 from lifelong.core.compute import Compute
 from lifelong.core.config import build
 from lifelong.core.errors import CapacityError, ConfigError
 from lifelong.core.progress import Silent
 from lifelong.core.types import Classified
+from lifelong.growing import choosing
+from lifelong.growing.resume import Resume
 from lifelong.metrics.kinds.base import MeanOfCases
 from lifelong.metrics.parse import parse
-from lifelong.resume import Resume
-from lifelong.task import as_task
+from lifelong.model.task import as_task
 
 ROOM = {"share": 1.0}
 
@@ -26,7 +27,7 @@ ROOM = {"share": 1.0}
 @pytest.fixture(autouse=True)
 def quick_check(monkeypatch):
     """The fresh process is checked elsewhere; here it costs seconds a task."""
-    monkeypatch.setattr("lifelong.committing.check_candidate", lambda store, body, before: {})
+    monkeypatch.setattr("lifelong.keeping.committing.check_candidate", lambda store, body, before: {})
 
 
 def auto(number=0, **options):
@@ -194,7 +195,7 @@ class StopAt(Silent):
 
 @pytest.mark.parametrize("epochs", [1, 3, 5])
 def test_a_killed_run_goes_on_in_its_candidate_to_the_same_bits(living, born, tmp_path, cache, monkeypatch, epochs):
-    monkeypatch.setattr("lifelong.resume.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("lifelong.growing.resume.SECONDS_BETWEEN_SAVES", 0.0)
     task = {**auto(), "fit": {"epochs": 2}}
     whole = living.add_task(task)
     path = shutil.copytree(born, tmp_path / "killed")

@@ -37,8 +37,8 @@ def table(model, task):
 
 def made_of(model, task, rows):
     """The vectors that the task's own encoding gives, computed by hand."""
-    from lifelong.contents import read_contents
-    from lifelong.member import known_items, nearest_encoding
+    from lifelong.model.contents import read_contents
+    from lifelong.model.member import known_items, nearest_encoding
 
     tensors = nearest_encoding(model.members, task).tensors
     contents = read_contents(
@@ -118,13 +118,13 @@ def test_a_table_that_was_touched_is_noticed(living):
     """The fault: a later task that writes a sealed vector."""
     bank = living.bank
     bank.values[ITEM_TABLE][3, 0] += 1e-6
-    from lifelong.verification import changed_weights
+    from lifelong.keeping.verification import changed_weights
 
     assert changed_weights(dataclasses.replace(_loaded(living)), living.version.body) == ["next"]
 
 
 def _loaded(model):
-    from lifelong.checkpoint import Loaded
+    from lifelong.keeping.checkpoint import Loaded
 
     return Loaded(model.design, model.bank, model.members)
 
@@ -173,7 +173,7 @@ def test_newcomers_of_a_task_with_a_table_of_its_own(living, cache):
 
 
 def nearest_map(model, task):
-    from lifelong.member import nearest_encoding
+    from lifelong.model.member import nearest_encoding
 
     tensors = nearest_encoding(model.members, task).tensors
     counts = torch.zeros(32)

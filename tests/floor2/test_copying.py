@@ -6,8 +6,8 @@ import torch
 import worlds
 
 from lifelong import LivingModel
+from lifelong.asking.inference import last_points
 from lifelong.core.errors import UsageError
-from lifelong.inference import last_points
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_recommendations_and_ranks_are_of_the_same_scores(model):
 
 
 def test_an_approximate_index_is_refused(model):
-    from lifelong.approximate import ApproximateIndex
+    from lifelong.asking.approximate import ApproximateIndex
 
     with pytest.raises(UsageError, match="without copy"):
         ApproximateIndex(model.answering("next"), torch.zeros(4, 16), 3)

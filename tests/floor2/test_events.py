@@ -5,10 +5,10 @@ import pyarrow as pa
 import pytest
 
 from lifelong import LivingModel
+from lifelong.batch.tables import Asked, Question, answer_batch
 from lifelong.core.errors import ConfigError, DataError
 from lifelong.core.types import Event
 from lifelong.data.columns import Columns
-from lifelong.tables import Asked, Question, answer_batch
 
 ACTIONS = ["view", "cart", "buy"]
 

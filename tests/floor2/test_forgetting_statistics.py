@@ -9,7 +9,7 @@ from lifelong.core.types import Classified, Ranked
 from lifelong.forgetting.cells import ALONE, Cell, make_cells, orders_of, under
 from lifelong.forgetting.outcomes import keep, kept
 from lifelong.forgetting.statistics import Scores, over_seeds, paired, scores
-from lifelong.task import as_task
+from lifelong.model.task import as_task
 
 
 def task(name, parent=None, **changes):

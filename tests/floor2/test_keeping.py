@@ -5,10 +5,12 @@ import shutil
 import pytest
 import worlds
 
-from lifelong import LivingModel, committing, resume
+from lifelong import LivingModel
 from lifelong import adding as module
 from lifelong.core.errors import Conflict, LifelongError, UsageError
-from lifelong.resume import Resume
+from lifelong.growing import resume
+from lifelong.growing.resume import Resume
+from lifelong.keeping import committing
 from lifelong.store.store import Store
 from lifelong.testing.store import KillAt, Watched, in_child
 
@@ -132,7 +134,7 @@ class StopAfter(module.Silent):
 def test_a_stopped_training_goes_on_to_the_same_bits(
     living, born, tmp_path, cache, monkeypatch, quick_check, task, epochs
 ):
-    monkeypatch.setattr("lifelong.resume.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("lifelong.growing.resume.SECONDS_BETWEEN_SAVES", 0.0)
     whole = living.add_task(task).identity
     path = shutil.copytree(born, tmp_path / "other")
     with pytest.raises(Stop):
@@ -144,7 +146,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
 
 def test_forgetting_the_optimizer_on_resume_would_be_caught(living, born, tmp_path, cache, monkeypatch, quick_check):
     """Planted fault: the moments are not restored."""
-    monkeypatch.setattr("lifelong.resume.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("lifelong.growing.resume.SECONDS_BETWEEN_SAVES", 0.0)
     task = worlds.label(0, fit={"epochs": 4}, head=UNSOLVED)
     whole = living.add_task(task).identity
     path = shutil.copytree(born, tmp_path / "other")

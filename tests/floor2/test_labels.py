@@ -10,13 +10,13 @@ import pytest
 import worlds
 
 from lifelong import LivingModel
-from lifelong.answers import LabelsPrediction, NumberPrediction, Prediction
-from lifelong.cases import make_cases
+from lifelong.asking.answers import LabelsPrediction, NumberPrediction, Prediction
 from lifelong.cli import main
 from lifelong.core.errors import ConfigError, DataError
 from lifelong.core.progress import Silent
 from lifelong.data.datasets.synthetic import Synthetic
-from lifelong.task import as_task
+from lifelong.model.cases import make_cases
+from lifelong.model.task import as_task
 
 COLD_USERS = 30
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lifelong.core.types import Batch, History
-from lifelong.loading import ahead
+from lifelong.growing.loading import ahead
 
 CPU, ELSEWHERE = torch.device("cpu"), torch.device("meta")
 

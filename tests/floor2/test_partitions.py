@@ -1,9 +1,9 @@
 import numpy as np
 import pyarrow as pa
 
+from lifelong.batch.partitions import partition_of, user_hash, whole_users
 from lifelong.data.columns import Columns
 from lifelong.data.events import read_events
-from lifelong.partitions import partition_of, user_hash, whole_users
 
 
 def slow_hash(text):

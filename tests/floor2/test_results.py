@@ -72,8 +72,8 @@ def test_the_peers_split_is_theirs():
 def test_a_tenth_of_the_labels_keeps_every_class():
     import numpy as np
 
-    from lifelong.cases import NO_ITEMS, Cases
     from lifelong.data.sequences import Points, Sequences
+    from lifelong.model.cases import NO_ITEMS, Cases
 
     users, rare = np.arange(200), np.zeros(200, np.int64)
     rare[7] = 1

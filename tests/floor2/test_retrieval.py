@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lifelong import retrieval
+from lifelong.asking import retrieval
+from lifelong.asking.retrieval import _half, halves_ranked
 from lifelong.data.sequences import Points, Sequences
-from lifelong.retrieval import _half, halves_ranked
 
 
 def bags(history):

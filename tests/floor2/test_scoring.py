@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from lifelong import LivingModel
-from lifelong.evaluation import outcome_of
+from lifelong.asking.evaluation import outcome_of
+from lifelong.asking.inference import Answering
+from lifelong.asking.scoring import BLOCK, CatalogueBlocks
 from lifelong.heads.classification import Classification
 from lifelong.heads.next_item import NextItem
-from lifelong.inference import Answering
 from lifelong.metrics.ranking import ranks, top_k
-from lifelong.network import Design, TaskNet
-from lifelong.scoring import BLOCK, CatalogueBlocks
+from lifelong.model.network import Design, TaskNet
 
 DESIGN = Design(encoder="sasrec", options={"width": 16, "blocks": 1, "heads": 1}, length=8)
 

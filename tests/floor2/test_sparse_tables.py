@@ -4,13 +4,14 @@ import pytest
 import torch
 import worlds
 
-from lifelong import LivingModel, growing
+from lifelong import LivingModel
 from lifelong.adding import DEFAULT
 from lifelong.continual.overlay import Overlay
 from lifelong.core.progress import Silent
-from lifelong.member import mount
-from lifelong.resume import Resume
-from lifelong.task import as_task
+from lifelong.growing import growth as growing
+from lifelong.growing.resume import Resume
+from lifelong.model.member import mount
+from lifelong.model.task import as_task
 
 SAMPLED = {"name": "next_item", "negatives": 8, "full_softmax_up_to": 2}
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 import worlds
 
-from lifelong import LivingModel, starting
+from lifelong import LivingModel
+from lifelong.asking.evaluation import log_likelihoods
 from lifelong.core.types import Classified
-from lifelong.evaluation import log_likelihoods
+from lifelong.growing import starting
+from lifelong.growing.starting import LONGTERM_TABLE, FirstValues, start_bias, start_head
+from lifelong.growing.training import CurvePoint
 from lifelong.heads.next_item import NextItem
-from lifelong.starting import LONGTERM_TABLE, FirstValues, start_bias, start_head
-from lifelong.training import CurvePoint
 
 SLOW = {"epochs": 1, "lr": 1e-9}
 

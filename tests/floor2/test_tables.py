@@ -6,9 +6,9 @@ import pytest
 import worlds
 
 from lifelong import LivingModel
+from lifelong.batch.tables import Asked, BatchAnswerer, Question, answer_batch
 from lifelong.core.errors import DataError, UsageError
 from lifelong.data.columns import Columns
-from lifelong.tables import Asked, BatchAnswerer, Question, answer_batch
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from lifelong.heads.classification import Classification
 from lifelong.heads.multi_label import MultiLabel
 from lifelong.heads.ordinal import Ordinal
 from lifelong.heads.regression import Regression
-from lifelong.targets import natural_order, read_targets
+from lifelong.model.targets import natural_order, read_targets
 
 AGES = ["18-24", "<18", None, "56+", "18-24", "25-34", "56+", "<18", "25-34"]
 

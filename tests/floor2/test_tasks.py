@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lifelong.cli import main
-from lifelong.task import Task
+from lifelong.model.task import Task
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(p for name in ("complete_journey", "movielens") for p in (ROOT / "tasks" / name).glob("*.yaml"))

@@ -8,7 +8,7 @@ import worlds
 
 from lifelong import LivingModel
 from lifelong.core.errors import ConfigError, UsageError
-from lifelong.task import as_task
+from lifelong.model.task import as_task
 from lifelong.transferring import POLICIES, run_transfer
 
 TARGET = {"dataset": worlds.DATA, "inputs": {"domain": "domain_1"}, "split": "time"}

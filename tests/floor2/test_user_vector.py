@@ -5,12 +5,13 @@ import pytest
 import torch
 import worlds
 
-from lifelong import LivingModel, resume
-from lifelong.checkpoint import read_tensors
+from lifelong import LivingModel
 from lifelong.core.errors import ConfigError, LifelongError, UsageError
+from lifelong.growing import resume
+from lifelong.growing.resume import State
+from lifelong.keeping.checkpoint import read_tensors
+from lifelong.model.task import as_task
 from lifelong.objectives.clue import Clue
-from lifelong.resume import State
-from lifelong.task import as_task
 
 
 def universal(**changes):

@@ -5,13 +5,14 @@ import torch
 import worlds
 from torch import nn
 
-from lifelong import LivingModel, committing
+from lifelong import LivingModel
+from lifelong.asking.inference import Answering
 from lifelong.continual.bank import Bank, owned_by
 from lifelong.continual.overlay import Overlay
 from lifelong.core.errors import ForgettingError
-from lifelong.inference import Answering
-from lifelong.sealing import REQUEST_SIZES, THREADS
-from lifelong.verification import EVERY_WAY, compare, in_turn
+from lifelong.keeping import committing
+from lifelong.keeping.sealing import REQUEST_SIZES, THREADS
+from lifelong.keeping.verification import EVERY_WAY, compare, in_turn
 
 KEEP_MUCH = {"name": "conure", "keep": 0.3, "min_share": 0.0}
 TWELVE = [
@@ -77,7 +78,7 @@ class GradientMasked(Overlay):
 
 
 def test_gradient_masking_is_caught(living, monkeypatch):
-    monkeypatch.setattr("lifelong.training.Overlay", GradientMasked)
+    monkeypatch.setattr("lifelong.growing.training.Overlay", GradientMasked)
     before = living.version
     with pytest.raises(ForgettingError, match="next"):
         living.add_task(worlds.cross(1, strategy=KEEP_MUCH, fit={"epochs": 2, "lr": 1e-2, "weight_decay": 0.1}))
@@ -146,7 +147,7 @@ def test_answers_do_not_depend_on_the_request(living):
 
 
 def test_another_numeric_stack_is_measured_and_is_no_false_alarm(living, monkeypatch):
-    monkeypatch.setattr("lifelong.verification.numeric_stack", lambda: {"device": "another"})
+    monkeypatch.setattr("lifelong.keeping.verification.numeric_stack", lambda: {"device": "another"})
     check = living.verify()
     assert check.ok
     assert not check.same_stack
@@ -154,7 +155,7 @@ def test_another_numeric_stack_is_measured_and_is_no_false_alarm(living, monkeyp
 
 
 def test_a_difference_beyond_the_tolerance_is_told_on_any_stack(living, monkeypatch):
-    monkeypatch.setattr("lifelong.verification.numeric_stack", lambda: {"device": "another"})
+    monkeypatch.setattr("lifelong.keeping.verification.numeric_stack", lambda: {"device": "another"})
     users = Answering.users
     monkeypatch.setattr(Answering, "users", lambda self, history: users(self, history) * 1.001)
     check = living.verify()

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lifelong.asking.scoring import CatalogueBlocks
 from lifelong.core.errors import ConfigError
 from lifelong.core.types import Negatives, Seen
 from lifelong.heads.layers import copying
@@ -20,7 +21,6 @@ from lifelong.heads.layers.copying import (
     trips,
 )
 from lifelong.heads.next_item import NextItem
-from lifelong.scoring import CatalogueBlocks
 from lifelong.testing import heads as contract
 
 WIDTH, ROWS, SEEN = 8, 21, 9

@@ -5,11 +5,11 @@ import torch
 from backbones import TEXTS
 from torch import nn
 
-from lifelong.contents import open_alike
 from lifelong.core.slot import Slot
 from lifelong.core.types import Contents
 from lifelong.items.layers.cost import estimate
 from lifelong.items.text import Text
+from lifelong.model.contents import open_alike
 
 
 def cost(model, texts, **options):

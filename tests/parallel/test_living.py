@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from ranks import run_ranks
 
-from lifelong import LivingModel, committing, growing, resume
+from lifelong import LivingModel
 from lifelong.core.compute import Compute
 from lifelong.core.errors import LifelongError
 from lifelong.core.fingerprint import tensors_hash
+from lifelong.growing import growth as growing
+from lifelong.growing import resume
+from lifelong.keeping import committing
 from lifelong.parallel.group import ALONE
 
 pytestmark = pytest.mark.slow

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import torch
 
-from lifelong import LivingModel, committing
+from lifelong import LivingModel
 from lifelong.adding import DEFAULT, as_task
-from lifelong.checkpoint import Loaded, load, read_probes
 from lifelong.core.errors import LifelongError
 from lifelong.core.fingerprint import canonical_json
 from lifelong.core.progress import Silent
-from lifelong.identities import follow
-from lifelong.sealing import PROBES, answering_of, answers, fingerprint
+from lifelong.keeping import committing
+from lifelong.keeping.checkpoint import Loaded, load, read_probes
+from lifelong.keeping.identities import follow
+from lifelong.keeping.sealing import PROBES, answering_of, answers, fingerprint
 from lifelong.store.documents import seal
 from lifelong.store.store import Store
 

@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
-from lifelong import LivingModel, committing
-from lifelong.verification import compare
+from lifelong import LivingModel
+from lifelong.keeping import committing
+from lifelong.keeping.verification import compare
 
 DATA = {"name": "synthetic", "users": 120, "items": 36, "events_per_user": 12}
 READS_MORE = {"domain": ["domain_0", "domain_1"]}

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lifelong import LivingModel, committing
+from lifelong import LivingModel
 from lifelong.data.splits import TRAIN, Split, user_parts
+from lifelong.keeping import committing
 from lifelong.privacy import erasing
 
 NUMBER = 0x5A517B3D0000

@@ -16,20 +16,21 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import lives
 
-from lifelong import LivingModel, certificate, certifying
-from lifelong.certificate import Certificate, certify, check, read_certificate
+from lifelong import LivingModel
+from lifelong.asking.inference import Answering
 from lifelong.cli import main
 from lifelong.continual.bank import Bank, owned_by
 from lifelong.core.errors import ModelCorrupt, Unsupported, UsageError
 from lifelong.core.fingerprint import json_hash, tensors_hash
-from lifelong.identities import identity_of, spans
-from lifelong.inference import Answering
-from lifelong.sealing import PROBES, REQUEST_SIZES, THREADS, answering_of, answers
+from lifelong.keeping import certificate, certifying
+from lifelong.keeping.certificate import Certificate, certify, check, read_certificate
+from lifelong.keeping.identities import identity_of, spans
+from lifelong.keeping.sealing import PROBES, REQUEST_SIZES, THREADS, answering_of, answers
+from lifelong.keeping.verification import load
 from lifelong.store import documents
 from lifelong.store.folder import collected_path, version_path
 from lifelong.store.store import Store
 from lifelong.store.tensors import pack, unpack
-from lifelong.verification import load
 
 ask_in_fresh_processes = certificate.ask_anew
 

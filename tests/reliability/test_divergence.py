@@ -8,10 +8,12 @@ import pytest
 import torch
 from attacked import DATA, FIRST, label
 
-from lifelong import LivingModel, committing, divergence, resume, training
+from lifelong import LivingModel
 from lifelong.core.errors import Diverged, LifelongError
 from lifelong.core.progress import Silent
-from lifelong.divergence import Losses
+from lifelong.growing import divergence, resume, training
+from lifelong.growing.divergence import Losses
+from lifelong.keeping import committing
 from lifelong.parallel.group import ALONE
 
 TASK = {

@@ -11,11 +11,11 @@ from lifelong import LivingModel
 from lifelong.core.errors import Conflict, DataError, ModelCorrupt, UsageError
 from lifelong.core.progress import Silent
 from lifelong.data.splits import TEST, TRAIN, VALID
-from lifelong.identities import follow
+from lifelong.keeping.identities import follow
+from lifelong.model.filters import IdFilter
 from lifelong.privacy import erasing, planning
 from lifelong.privacy.asking import who_saw
 from lifelong.privacy.erasing import erase
-from lifelong.privacy.filters import IdFilter
 from lifelong.store.collect import Rules, collect, plan
 from lifelong.store.store import Store
 

@@ -20,14 +20,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))
 import lives
 import make
 
-from lifelong import LivingModel, checkpoint, formats, migrating
-from lifelong.checkpoint import load
+from lifelong import LivingModel
 from lifelong.cli import main
 from lifelong.core.errors import ForgettingError, LifelongError, ModelCorrupt, Unsupported, UsageError
 from lifelong.core.fingerprint import canonical_json, numeric_stack
+from lifelong.keeping import checkpoint, formats, migrating
+from lifelong.keeping.checkpoint import load
+from lifelong.keeping.verification import compare
 from lifelong.store import documents
 from lifelong.store.store import Reference, Store
-from lifelong.verification import compare
 
 GOLDEN = Path(make.__file__).parent
 RELEASED = sorted(GOLDEN.glob("format-*"))

@@ -12,7 +12,6 @@ import worlds
 from lifelong import LivingModel
 from lifelong.audit import audit_data, audit_task
 from lifelong.audit.chance import HIGH, LOW, shuffled_label
-from lifelong.cases import NO_ITEMS, make_cases
 from lifelong.core.errors import DataError
 from lifelong.core.types import Event
 from lifelong.data.datasets.files import Files
@@ -21,10 +20,11 @@ from lifelong.data.frames import Frames
 from lifelong.data.prepare import prepare
 from lifelong.data.splits import TEST, TRAIN, user_parts
 from lifelong.heads.classification import Classification
+from lifelong.model.cases import NO_ITEMS, make_cases
+from lifelong.model.targets import read_targets
+from lifelong.model.task import as_task
 from lifelong.opened import make_source
 from lifelong.profiling.folds import Fold
-from lifelong.targets import read_targets
-from lifelong.task import as_task
 
 
 @pytest.fixture(scope="module")

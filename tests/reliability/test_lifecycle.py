@@ -13,13 +13,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import lives
 
-from lifelong import LivingModel, checkpoint, living, removing
+from lifelong import LivingModel, living
 from lifelong.cli import main
 from lifelong.continual.bank import FREE
 from lifelong.core.errors import ConfigError, Conflict, ForgettingError, LifelongError, UsageError
 from lifelong.core.fingerprint import changed_values
 from lifelong.core.progress import Silent
-from lifelong.sealing import answers, probe_windows
+from lifelong.growing import removing
+from lifelong.keeping import checkpoint
+from lifelong.keeping.sealing import answers, probe_windows
 from lifelong.store.store import Store
 from lifelong.testing.store import KillAt, Watched, in_child
 
@@ -275,7 +277,7 @@ class StopAtOnce(Silent):
 
 @pytest.mark.slow
 def test_stopped_while_learning_anew_the_old_one_stands(model, monkeypatch):
-    monkeypatch.setattr("lifelong.resume.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("lifelong.growing.resume.SECONDS_BETWEEN_SAVES", 0.0)
     before, task = model.store.newest(), lives.label(0, fit={"epochs": 3})
     with pytest.raises(Stop):
         model.retrain("label_0", task, progress=StopAtOnce())

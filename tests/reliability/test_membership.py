@@ -7,9 +7,10 @@ import numpy as np
 import people
 import pytest
 
-from lifelong import LivingModel, growing
+from lifelong import LivingModel
 from lifelong.cli import main
 from lifelong.core.errors import UsageError
+from lifelong.growing import growth as growing
 from lifelong.privacy import membership as attack
 from lifelong.privacy.membership import WARN, judged, membership
 

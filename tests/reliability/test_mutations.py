@@ -16,9 +16,10 @@ import torch
 from attacked import Forged, copied, sealed_differently, told, untrained_model
 from tampering import forge
 
-from lifelong import LivingModel, entries
+from lifelong import LivingModel
 from lifelong.core.errors import ConfigError, LifelongError, ModelCorrupt
 from lifelong.core.fingerprint import canonical_json
+from lifelong.keeping import entries
 from lifelong.store import tensors
 from lifelong.store.tensors import pack, unpack
 
@@ -248,7 +249,7 @@ def test_a_loader_that_believes_shapes_would_be_caught(whole, memory, monkeypatc
 
 
 def test_a_loader_that_believes_the_body_would_be_caught(whole, memory, monkeypatch):
-    monkeypatch.setattr("lifelong.checkpoint.check_body", lambda body: None)
+    monkeypatch.setattr("lifelong.keeping.checkpoint.check_body", lambda body: None)
     assert attack(whole, memory, 60).wrong
 
 

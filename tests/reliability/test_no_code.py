@@ -177,8 +177,8 @@ def test_all_that_a_model_holds_is_json_or_safetensors(tmp_path):
     from attacked import untrained_model
     from torch import ones
 
-    from lifelong.resume import Resume, State
-    from lifelong.task import Fit
+    from lifelong.growing.resume import Resume, State
+    from lifelong.model.task import Fit
 
     folder = untrained_model(tmp_path / "model", tmp_path / "cache")
     resume = Resume(folder / "resume" / "job")

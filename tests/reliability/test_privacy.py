@@ -43,7 +43,7 @@ class StopAtSecond(Silent):
 
 def left_behind(model, monkeypatch):
     """The state of a training that was killed."""
-    monkeypatch.setattr("lifelong.resume.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("lifelong.growing.resume.SECONDS_BETWEEN_SAVES", 0.0)
     with pytest.raises(Stop):
         model.add_task(
             people.label(".", "east", "killed", strategy="finetune", fit={"epochs": 4}), progress=StopAtSecond()

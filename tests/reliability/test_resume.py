@@ -14,11 +14,13 @@ import pytest
 import torch
 from attacked import DATA, FIRST, label
 
-from lifelong import LivingModel, committing, kept, resume, training
+from lifelong import LivingModel
 from lifelong.core.errors import LifelongError, ModelCorrupt
-from lifelong.resume import Resume, State
+from lifelong.growing import resume, training
+from lifelong.growing.resume import Resume, State
+from lifelong.keeping import committing, kept
+from lifelong.model.task import Fit
 from lifelong.store.tensors import pack, read_metadata, unpack
-from lifelong.task import Fit
 from lifelong.testing.store import in_child
 
 EVERYTHING = {

@@ -31,10 +31,10 @@ def _repeats(options: argparse.Namespace) -> bool | None:
 
 
 def _run(options: argparse.Namespace, console: Console, **asked: Any) -> int:
-    from lifelong.batch import run_batch
+    from lifelong.batch.answering import run_batch
+    from lifelong.batch.partitions import Shard, find_partitions
+    from lifelong.batch.tables import Asked, Question
     from lifelong.living import LivingModel
-    from lifelong.partitions import Shard, find_partitions
-    from lifelong.tables import Asked, Question
 
     shard = Shard.parse(options.shard)
     find_partitions(options.input, options.out)  # a wrong path is told before the model is opened

@@ -36,7 +36,7 @@ def remove(options: argparse.Namespace, console: Console) -> int:
 def retrain(options: argparse.Namespace, console: Console) -> int:
     """Let a task be learnt anew in the place of itself."""
     from lifelong.living import LivingModel
-    from lifelong.task import Task
+    from lifelong.model.task import Task
 
     if options.settings and options.instead is None:
         raise UsageError("--set changes options of a file; name it with --with TASK.yaml")
@@ -52,7 +52,7 @@ def retrain(options: argparse.Namespace, console: Console) -> int:
 
 def migrate(options: argparse.Namespace, console: Console) -> int:
     """Move a model to the format of this release."""
-    from lifelong.migrating import migrate as move
+    from lifelong.keeping.migrating import migrate as move
     from lifelong.store.store import Store
 
     moved = move(Store.open(options.model))

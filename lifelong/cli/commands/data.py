@@ -25,8 +25,8 @@ def check(options: argparse.Namespace, console: Console) -> int:
 def prepare(options: argparse.Namespace, console: Console) -> int:
     """The data set of a task file, or one named by itself, sorted and kept for the next time."""
     from lifelong.data.prepare import prepare as prepare_source
+    from lifelong.model.task import Task
     from lifelong.opened import make_source
-    from lifelong.task import Task
 
     is_file = options.source.endswith((".yaml", ".yml"))
     spec = Task.read(options.source).data.dataset if is_file else options.source
@@ -37,11 +37,11 @@ def prepare(options: argparse.Namespace, console: Console) -> int:
 def audit(options: argparse.Namespace, console: Console) -> int:
     """What weighs too much in a data set, is there twice, or gives a task's answer away; 1 where results cannot be trusted."""
     from lifelong.audit import audit_data, audit_task
-    from lifelong.cases import NO_ITEMS, make_cases
     from lifelong.cli.console import columns
     from lifelong.data.prepare import prepare as prepare_source
+    from lifelong.model.cases import NO_ITEMS, make_cases
+    from lifelong.model.task import Task
     from lifelong.opened import make_source
-    from lifelong.task import Task
 
     task = Task.read(options.source) if options.source.endswith((".yaml", ".yml")) else None
     spec = task.data.dataset if task else options.source

@@ -10,10 +10,10 @@ from lifelong.cli.together import together
 from lifelong.reports.format import checked, count, duration, percent, size
 
 if TYPE_CHECKING:
-    from lifelong.committing import Addition
     from lifelong.core.compute import Compute
-    from lifelong.estimate import Estimate
-    from lifelong.task import Task
+    from lifelong.growing.estimate import Estimate
+    from lifelong.keeping.committing import Addition
+    from lifelong.model.task import Task
 
 TITLE = "grow a model"
 
@@ -47,7 +47,7 @@ DRY_RUN = argument("--dry-run", action="store_true", help="only say what it woul
 def pretrain(options: argparse.Namespace, console: Console) -> int:
     """Make a model and let it learn its first task."""
     from lifelong.living import LivingModel, plan_first
-    from lifelong.task import Task
+    from lifelong.model.task import Task
 
     compute = compute_of(options)
     with together(compute) as group:
@@ -65,7 +65,7 @@ def pretrain(options: argparse.Namespace, console: Console) -> int:
 def add_task(options: argparse.Namespace, console: Console) -> int:
     """Let a model learn one more task."""
     from lifelong.living import LivingModel
-    from lifelong.task import Task
+    from lifelong.model.task import Task
 
     compute = compute_of(options)
     with together(compute) as group:

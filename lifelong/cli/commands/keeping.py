@@ -9,8 +9,8 @@ from lifelong.cli.parser import Command, argument
 from lifelong.reports.format import count
 
 if TYPE_CHECKING:
+    from lifelong.keeping.verification import Check
     from lifelong.store.store import Store, Version
-    from lifelong.verification import Check
 
 TITLE = "keep it"
 MODEL = argument("model", metavar="MODEL", help="folder of the model")
@@ -52,8 +52,8 @@ def _entry(version: "Version") -> dict[str, Any]:
 
 def verify(options: argparse.Namespace, console: Console) -> int:
     """Check every file, and that every task still gives the bits it was sealed with; 1 where something is wrong."""
+    from lifelong.keeping.verification import Check, check_version
     from lifelong.store.store import Store
-    from lifelong.verification import Check, check_version
 
     store = Store.open(options.model)
     files = store.verify()

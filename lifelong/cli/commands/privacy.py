@@ -55,9 +55,9 @@ def erase(options: argparse.Namespace, console: Console) -> int:
     """Learn anew, without them, what has learnt from some users."""
     from lifelong.core.compute import Compute
     from lifelong.living import LivingModel
+    from lifelong.model.task import Task
     from lifelong.privacy.erasing import erase as take_out
     from lifelong.privacy.planning import plan_erasure
-    from lifelong.task import Task
 
     users, grace = _users(options), _seconds(options.purge_after)
     read = [Task.read(path) for path in options.instead]

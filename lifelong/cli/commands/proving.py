@@ -10,15 +10,15 @@ from lifelong.cli.parser import Command, argument
 from lifelong.reports.format import count
 
 if TYPE_CHECKING:
-    from lifelong.certificate import Certificate
+    from lifelong.keeping.certificate import Certificate
 
 TITLE = "prove it"
 
 
 def certify(options: argparse.Namespace, console: Console) -> int:
     """Ask every task of every version anew, compare, and write down what was compared; 1 where something changed."""
-    from lifelong.certificate import certify as look
-    from lifelong.certificate import check, read_certificate
+    from lifelong.keeping.certificate import certify as look
+    from lifelong.keeping.certificate import check, read_certificate
     from lifelong.store.store import Store
 
     store = Store.open(options.model)

@@ -35,7 +35,7 @@ class Auto(Strategy):
     """The cheapest candidate first; a dearer one takes its place where it is better on the validation cases beyond noise.
 
     Each candidate is trained as if it had been named in the task, with the same seed, so the task is bit for bit what that
-    strategy makes; the others leave nothing behind. The comparison stands in lifelong/choosing.py, because it needs the
+    strategy makes; the others leave nothing behind. The comparison stands in lifelong/growing/choosing.py, because it needs the
     training loop. A model's first task, which has no parent to probe, claims weights.
     """
 

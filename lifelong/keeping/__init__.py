@@ -1,0 +1,1 @@
+"""A model as files that can be believed: sealed, checked, certified, read again in later formats."""
