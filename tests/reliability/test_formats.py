@@ -170,7 +170,7 @@ def later(monkeypatch):
     def reading(store, body):
         return load_two(formats.ReadOnly(store, 2) if not isinstance(store, formats.ReadOnly) else store, body)
 
-    for module in ("opened", "verification", "certifying", "living"):
+    for module in ("opened", "keeping.verification", "keeping.certifying", "living"):
         monkeypatch.setattr(f"lifelong.{module}.load", reading)
     monkeypatch.setattr(migrating, "check_candidate", lambda store, body, before: checked(store, body))
 
