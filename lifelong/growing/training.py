@@ -16,7 +16,7 @@ from lifelong.continual.view import ITEM_TABLE
 from lifelong.core.compute import Compute
 from lifelong.core.errors import Diverged
 from lifelong.core.fingerprint import tensors_hash
-from lifelong.core.memory import keep_freed_memory
+from lifelong.core.memory import give_back, keep_freed_memory
 from lifelong.core.progress import Progress
 from lifelong.core.types import Batch
 from lifelong.growing.divergence import Losses
@@ -153,6 +153,7 @@ def _epoch(
         losses.add(loss.detach())
         if losses.steps % REPORTED == 0:
             losses.check()
+            give_back()
             progress.advance(REPORTED, loss=float(loss.detach()))
     losses.check_weights(state.tensors.values())
     told = "".join(f", {name} {value:.2f}" for name, value in job.objective.end_epoch().items())
