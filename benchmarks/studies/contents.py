@@ -37,8 +37,8 @@ ARMS: dict[str, Any] = {
 FIELDS = {"ml100k": ["title", "genres"], "ml1m": ["title", "genres"], "cj": ["category", "type", "brand", "size"]}
 READ: dict[str, dict[str, Any]] = {"ml100k": {}, "ml1m": {}, "cj": {"domain": "grocery"}}
 FIT = {
-    "ml100k": {"epochs": 25, "batch_size": 64, "lr": 4e-3, "average": 0.99},
-    "ml1m": {"epochs": 25, "batch_size": 64, "lr": 4e-3, "average": 0.99},
+    "ml100k": {"epochs": 25, "batch_size": 64, "lr": 4e-3, "average": 0.99, "patience": 25},
+    "ml1m": {"epochs": 25, "batch_size": 64, "lr": 4e-3, "average": 0.99, "patience": 25},
     "cj": {"epochs": 3, "batch_size": 64, "lr": 4e-3, "average": 0.99, "patience": 3},
 }
 SPLIT = {"ml100k": "leave_one_out", "ml1m": "leave_one_out", "cj": "time"}
