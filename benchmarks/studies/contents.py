@@ -1,13 +1,14 @@
 """Items by what they are: ids, frozen text, text trained through, and both; on items that were there, and that were not."""
 
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks import ours
-from benchmarks.studies.tables import Entries, by, parts, ranged, signed, table
+from benchmarks.studies.tables import Entries, by, difference, parts, ranged, signed, table
 from benchmarks.studies.withheld import SPEC
 from benchmarks.studies.worlds import RUNS, SEEDS, worlds
 from lifelong import LivingModel
@@ -185,44 +186,57 @@ def _measured(ranks: np.ndarray, size: int, random: np.random.Generator) -> dict
 
 
 def tables(entries: Entries) -> list[dict[str, Any]]:
-    """A table a world."""
+    """Two tables a world: items that were there in training, and items that were not."""
     made = []
     for world in parts(entries, 0):
         mine = {key: record for key, record in entries.items() if key.startswith(f"{world}/")}
-        rows = []
-        for arm in [a for a in ARMS if by(mine, world, a)]:
-            found = by(mine, world, arm)
-            cold = [r["cold"] for r in found if r["cold"]]
-            cells = [
-                ranged(c[where]["hr@10"]["value"] for c in cold) if cold else "0 (no vector)"
-                for where in ("among_all", "among_withheld")
-            ]
-            place = ranged(c["among_withheld"]["mean_place"] for c in cold) if cold else "–"
-            rows.append(
-                (
-                    arm,
-                    ranged(r["regular"]["ndcg@10"]["value"] for r in found),
-                    _over(found, by(mine, world, "ids")),
-                    *cells,
-                    place,
-                    f"{np.mean([r['cpu_s'] for r in found]):.0f}",
-                )
-            )
-        header = (
-            "items by",
-            "regular NDCG@10",
-            "– ids, paired",
-            "withheld HR@10, among all",
-            "among withheld",
-            "mean place",
-            "CPU s",
-        )
-        made.append(table(world, header, rows, "± over seeds; differences are paired over users, of the first seed."))
+        found = {arm: by(mine, world, arm) for arm in ARMS if by(mine, world, arm)}
+        made += [_regular(world, found), _withheld(world, found)]
     return made
 
 
-def _over(found: list[Any], ids: list[Any]) -> str:
-    if not ids or found[0] is ids[0]:
+def _regular(world: str, found: Mapping[str, list[Any]]) -> dict[str, Any]:
+    rows = [
+        (
+            arm,
+            ranged(r["regular"]["ndcg@10"]["value"] for r in mine),
+            _minus(mine, found.get("ids", [])),
+            _minus(mine, found.get("text, frozen", [])),
+            ranged(r["regular"]["hr@10"]["value"] for r in mine),
+            f"{np.mean([r['cpu_s'] for r in mine]):,.0f}",
+        )
+        for arm, mine in found.items()
+    ]
+    header = ("items by", "NDCG@10", "minus ids, paired by user", "minus frozen text, paired by user", "HR@10", "CPU s")
+    return table(f"{world}: items that were there", header, rows)
+
+
+def _withheld(world: str, found: Mapping[str, list[Any]]) -> dict[str, Any]:
+    cold = {arm: [r["cold"] for r in mine if r["cold"]] for arm, mine in found.items()}
+    some = next(told[0] for told in cold.values() if told)
+    rows = [_cold_row(arm, told) if told else (arm, *["0, no vector"] * 3, "") for arm, told in cold.items()]
+    chance = [f"{min(1.0, k / some['items']):.4f}".lstrip("0") for k in (10, 100)]
+    rows.append(("*chance*", "", *chance, ".5000"))
+    header = ("items by", "HR@100 among all", "HR@10 among the withheld", "HR@100 among the withheld", "mean place")
+    note = f"{some['items']:,} withheld items, {some['cases']:,} events of them. Place: rank as a share of the items."
+    return table(f"{world}: items that came later", header, rows, note)
+
+
+def _cold_row(arm: str, cold: list[Any]) -> tuple[str, ...]:
+    among = [c["among_withheld"] for c in cold]
+    return (
+        arm,
+        ranged(c["among_all"]["hr@100"]["value"] for c in cold),
+        *(f"{ranged(a[m]['value'] for a in among)}" for m in ("hr@10", "hr@100")),
+        ranged(a["mean_place"] for a in among),
+    )
+
+
+def _minus(found: list[Any], others: list[Any]) -> str:
+    """Over the seeds that both have; nothing for an arm beside itself."""
+    seeds = {r["seed"]: r for r in others}
+    pairs = [(r, seeds[r["seed"]]) for r in found if r["seed"] in seeds]
+    if not pairs or found is others:
         return ""
-    a, b = (Ranked(np.array(one[0]["ranks"]["test_ranks"])) for one in (found, ids))
-    return signed(paired_difference(parse("ndcg@10"), a, b)) if len(a.ranks_N) == len(b.ranks_N) else ""
+    ranked = [[Ranked(np.array(r["ranks"]["test_ranks"])) for r in pair] for pair in pairs]
+    return signed(difference([vars(paired_difference(parse("ndcg@10"), *pair)) for pair in ranked]))
