@@ -37,7 +37,7 @@ def world() -> tuple[Contents, list[np.ndarray]]:
     """Texts of all products, and an epoch of windows (B, L + 1) of rows: each household's events in pieces."""
     data = prepare(CompleteJourney(CompleteJourney.Config()))
     columns = [data.items[name].to_pylist() for name in FIELDS]
-    texts = [", ".join(value for value in values if value) or None for values in zip(*columns, strict=True)]
+    texts = [", ".join(value for value in values if value) or "unknown" for values in zip(*columns, strict=True)]
     rows_E = data.items_E.astype(np.int64) + 1
     windows = []
     for begin, end in zip(data.offsets_U1[:-1], data.offsets_U1[1:], strict=True):
