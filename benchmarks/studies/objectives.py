@@ -50,9 +50,10 @@ def run(key: str, quick: bool) -> dict[str, Any]:
     name, arm, seed_ = key.split("/")
     world, seed = worlds(quick)[name], int(seed_.removeprefix("seed"))
     settings = [*ARMS[arm], ALL_USERS]
-    _, one = _trained(world, seed, [*settings, "fit.epochs=1"], "timed")
+    _, one = _trained(world, seed, [*settings, "fit.epochs=1"], f"{arm}-{seed}-timed")
     epochs = max(1, round(SECONDS[name] / one))
-    model, seconds = _trained(world, seed, [*settings, f"fit.epochs={epochs}", f"fit.patience={epochs}"], "whole")
+    whole = [*settings, f"fit.epochs={epochs}", f"fit.patience={epochs}"]
+    model, seconds = _trained(world, seed, whole, f"{arm}-{seed}")
     labels = {label: _probed(model, world, label, quick) for label in world.labels[: 1 if quick else None]}
     return {"seed": seed, "epochs": epochs, "cpu_s": seconds, "seconds_an_epoch": one, "labels": labels}
 

@@ -1,10 +1,15 @@
-"""A data set prepared once: sorted sequences in memory-mapped Arrow files, named by a hash of their inputs, reused."""
+"""A data set prepared once: sorted sequences in memory-mapped Arrow files, found by a hash of their inputs, reused.
+
+The folder is named by what went in: the files, the options, and the code that reads them. The key is what came out, so tasks go
+on when a file was sorted anew, turned from CSV into Parquet, or is read by a newer version of this library.
+"""
 
 import hashlib
 import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,12 +24,14 @@ from lifelong.core.errors import ConfigError, DataError
 from lifelong.core.fingerprint import json_hash
 from lifelong.core.types import DropReport
 from lifelong.data.arrow_file import write_arrow
+from lifelong.data.contents_hash import contents_hash
 from lifelong.data.datasets.base import Source
+from lifelong.data.filehash import file_identity
 from lifelong.data.gather import Gathered, gather
 from lifelong.data.spill import Room
 
-PREPARE_VERSION = 2
-"""Raised whenever the same inputs would give other files."""
+PREPARE_VERSION = 3
+"""Raised whenever the same inputs would give other files; changes of the module of a data set are seen without it."""
 FILES = ("events.arrow", "users.arrow", "items.arrow")
 SMALL = 64 << 20
 """Bytes up to which a file's SHA-256 is compared at every opening; of a larger one the size is."""
@@ -35,6 +42,7 @@ UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 class Prepared:
     """U users, V items, E events; events of a user lie together, in (time, tie) order.
 
+    key: name and hash of all values below; two data sets of one key are the same to every task.
     offsets_U1 int64; items_E int32, index into `items`; times_E int64 unix seconds; channel_E int8, index into
     `channels`, or None. users, items: "id" string and nullable string columns, sorted by id. label_cuts: label -> unix
     seconds before which events may be read for it. The arrays are memory-mapped and read-only.
@@ -89,7 +97,8 @@ def prepare(
     full, or when the input changed while it was read.
     """
     identity = source.identity()
-    folder = (cache or cache_folder()) / f"{source.name}-{json_hash([PREPARE_VERSION, identity])[:16]}"
+    inputs = json_hash([PREPARE_VERSION, identity, _code(source)])
+    folder = (cache or cache_folder()) / f"{source.name}-{inputs[:16]}"
     if not _is_whole(folder):
         say(f"preparing {source.name}")
         limit = memory_for_events() if memory is None else memory
@@ -101,6 +110,28 @@ def prepare(
                 )
             _keep(gathered, source, folder, partial)
     return _open(source, folder)
+
+
+def _code(source: Source) -> list[Any]:
+    """The modules that read this data set, by their contents: a reader that was changed is not given what the old one found."""
+    modules = (sys.modules.get(kind.__module__) for kind in type(source).__mro__ if issubclass(kind, Source))
+    files = (getattr(module, "__file__", None) for module in modules)
+    return [file_identity(file) for file in files if file and Path(file).is_file()]
+
+
+def remove_prepared(cache: Path, key: str) -> int:
+    """Remove the folders of a cache that hold the data of this key; how many there were."""
+    held = [path.parent for path in cache.glob("*/meta.json") if _key_in(path) == key]
+    for folder in held:
+        shutil.rmtree(folder)
+    return len(held)
+
+
+def _key_in(meta: Path) -> str | None:
+    try:
+        return json.loads(meta.read_text(encoding="utf-8")).get("key")
+    except (OSError, ValueError, AttributeError):  # a damaged folder: whoever needs it makes it again
+        return None
 
 
 @contextmanager
@@ -142,6 +173,7 @@ def _write(gathered: Gathered, source: Source, folder: Path) -> None:
         "report": {**vars(gathered.report), "dropped": dict(gathered.report.dropped)},
         "channels": gathered.channels,
         "label_cuts": source.label_cuts(),
+        "key": f"{source.name}-{contents_hash(gathered, source.label_cuts())[:16]}",
         "identity": source.identity(),
     }
     document = {**meta, "sha256": json_hash(meta)}
@@ -167,7 +199,7 @@ def _open(source: Source, folder: Path) -> Prepared:
     meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     return Prepared(
         name=source.name,
-        key=folder.name,
+        key=meta["key"],
         folder=folder,
         notice=source.notice,
         report=DropReport(**meta["report"]),

@@ -10,7 +10,6 @@ leads behind it. The versions before it can be opened until a day that it names;
 to.
 """
 
-import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from lifelong.core.compute import Compute
 from lifelong.core.errors import Conflict, ForgettingError
 from lifelong.core.fingerprint import json_hash
 from lifelong.core.progress import Progress, Silent
-from lifelong.data.prepare import cache_folder
+from lifelong.data.prepare import cache_folder, remove_prepared
 from lifelong.keeping.checkpoint import load
 from lifelong.keeping.verification import check_candidate
 from lifelong.living import LivingModel
@@ -35,9 +34,6 @@ from lifelong.store.store import Store
 
 GRACE = 30 * 86_400
 """Seconds for which the versions before can be opened: a month, within which a request to be erased is to be answered."""
-
-PREPARED = re.compile(r"[a-z0-9_]+-[0-9a-f]{16}")
-"""The name of a folder of prepared data."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,8 @@ def erase(
         grown = _grow(model, plan, folder, compute or Compute(), progress) if plan.anew else model
         erased = _commit(model, grown, plan, before.sha256, int(time.time() + grace), progress)
     _forget_work(model)
-    removed = [key for key in sorted(data) if _remove_prepared(model.cache or cache_folder(), key)]
-    return Erased(**{**asdict(erased), "prepared": len(removed)})
+    removed = sum(remove_prepared(model.cache or cache_folder(), key) for key in data)
+    return Erased(**{**asdict(erased), "prepared": removed})
 
 
 class _beside:
@@ -227,11 +223,3 @@ def _forget_work(model: LivingModel) -> None:
     for path in folder.iterdir() if folder.is_dir() else ():
         if is_name(path.name):
             model.store.clear_resume(path.name)
-
-
-def _remove_prepared(cache: Path, key: str) -> bool:
-    """The key came out of a model's file: it is one of a folder of the cache, or nothing is removed."""
-    if not PREPARED.fullmatch(key) or not (cache / key / "meta.json").is_file():
-        return False
-    shutil.rmtree(cache / key)
-    return True

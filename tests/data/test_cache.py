@@ -1,6 +1,8 @@
 """The folder of prepared data: used while it is whole, made again when it is not, never half there."""
 
+import importlib.util
 import multiprocessing
+import sys
 import threading
 
 import pytest
@@ -8,7 +10,7 @@ from given import EVENTS, Given, histories, same
 
 from lifelong.core.errors import DataError
 from lifelong.data.datasets.files import Files
-from lifelong.data.prepare import FILES, prepare
+from lifelong.data.prepare import FILES, prepare, remove_prepared
 
 
 def _truncated(folder):
@@ -125,7 +127,7 @@ def test_two_threads_at_once(tmp_path):
     assert len(found) == 4
     for one in found:
         same(one, found[0])
-    assert [path.name for path in tmp_path.iterdir()] == [found[0].key]
+    assert list(tmp_path.iterdir()) == [found[0].folder]
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork, to be quick")
@@ -138,11 +140,74 @@ def test_two_processes_at_once(tmp_path):
             barrier.wait(20)
             return super().events()
 
-    both = [context.Process(target=lambda: keys.put(prepare(Together(EVENTS), tmp_path).key)) for _ in range(2)]
+    both = [context.Process(target=lambda: keys.put(prepare(Together(EVENTS), tmp_path).folder)) for _ in range(2)]
     for process in both:
         process.start()
     for process in both:
         process.join(30)
     assert [process.exitcode for process in both] == [0, 0]
-    assert [path.name for path in tmp_path.iterdir()] == list({keys.get(), keys.get()})
+    assert list(tmp_path.iterdir()) == list({keys.get(), keys.get()})
     assert histories(prepare(Given(EVENTS), tmp_path)) == {"a": ["y", "x"], "b": ["z", "x", "x"], "c": ["x"]}
+
+
+READER = """
+from given import EVENTS, Given
+
+ITEM = "x"
+
+class Mine(Given):
+    def __init__(self):
+        super().__init__({**EVENTS, "item": [ITEM if i == "x" else i for i in EVENTS["item"]]})
+
+    def identity(self):
+        return {"name": "mine"}
+"""
+
+
+def _written(path, text, monkeypatch):
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location("reader_of_a_user", path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "reader_of_a_user", module)
+    spec.loader.exec_module(module)
+    return module.Mine()
+
+
+def test_a_changed_reader_reads_again(tmp_path, monkeypatch):
+    """Its options say the same, its files are the same; only its code is not."""
+    cache, path = tmp_path / "cache", tmp_path / "reader.py"
+    before = prepare(_written(path, READER, monkeypatch), cache)
+    assert prepare(_written(path, READER, monkeypatch), cache).folder == before.folder
+    remarked = prepare(_written(path, READER + "# remark\n", monkeypatch), cache)
+    assert (remarked.folder != before.folder, remarked.key) == (True, before.key)
+    after = prepare(_written(path, READER.replace('ITEM = "x"', 'ITEM = "w"'), monkeypatch), cache)
+    assert histories(after) == {"a": ["y", "w"], "b": ["z", "w", "w"], "c": ["w"]}
+    assert after.key != before.key
+
+
+CHANGES = {
+    "a user's name": {"user": ["b", "a", "b", "d", "b", "a"]},
+    "an item": {"item": ["x", "y", "z", "x", "y", "x"]},
+    "a time": {"time": [3, 1, 2, 9, 3, 5]},
+    "ids cut elsewhere": {"user": ["ba", "a", "ba", "c", "ba", "a"]},
+    "a channel": {"channel": ["p"] * 6},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_the_key_is_of_the_values(tmp_path, change):
+    key = prepare(Given(EVENTS), tmp_path).key
+    assert prepare(Given(EVENTS, batch=2), tmp_path / "other").key == key
+    assert prepare(Given({**EVENTS, **change}), tmp_path).key != key
+
+
+def test_what_is_removed_is_all_of_a_key_and_nothing_else(tmp_path):
+    kept = prepare(Given({**EVENTS, "time": [1, 1, 1, 1, 1, 1]}), tmp_path)
+    turned = {name: values[::-1] for name, values in EVENTS.items()}
+    gone = [prepare(Given(events), tmp_path) for events in (EVENTS, turned)]
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "meta.json").write_text("[")
+    assert remove_prepared(tmp_path, "../elsewhere") == 0
+    assert gone[0].folder != gone[1].folder
+    assert remove_prepared(tmp_path, gone[0].key) == 2
+    assert sorted(tmp_path.iterdir()) == sorted([kept.folder, tmp_path / "damaged"])
