@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import ours
-from benchmarks.studies.profiles import ALL_USERS, VECTOR, hash_folds
+from benchmarks.studies.profiles import VECTOR, hash_folds
 from benchmarks.studies.tables import Entries, by, parts, ranged, table
 from benchmarks.studies.worlds import RUNS, SEEDS, SPLITS, World, worlds
 from lifelong import LivingModel
@@ -49,7 +49,7 @@ def run(key: str, quick: bool) -> dict[str, Any]:
     """Pretrain within the budget, probe every label."""
     name, arm, seed_ = key.split("/")
     world, seed = worlds(quick)[name], int(seed_.removeprefix("seed"))
-    settings = [*ARMS[arm], ALL_USERS]
+    settings = [*ARMS[arm], *world.whole]
     _, one = _trained(world, seed, [*settings, "fit.epochs=1"], f"{arm}-{seed}-timed")
     epochs = max(1, round(SECONDS[name] / one))
     whole = [*settings, f"fit.epochs={epochs}", f"fit.patience={epochs}"]

