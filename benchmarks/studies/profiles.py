@@ -18,10 +18,10 @@ from lifelong.profiling.trained import cases_for, grown, vectors_of
 
 TITLE = "Profiles"
 ABOUT = (
-    "Five splits of the users, 80/10/10, by the hash that the peers' figures use; options chosen by macro-F1 of the validation "
-    "users, nothing is trained on them. Here pretraining has read the events of test users, all but their last two and never a "
-    "label, and so have the SVD's directions: both sides know the same, on Complete Journey products of all kinds. "
-    "`lifelong evaluate --profile` asks unseen users alone."
+    "Five splits of the users, 80/10/10, by the hash that the peers' figures use; options chosen by macro-F1 plus AUC of the "
+    "validation users, nothing is trained on them. Here pretraining has read the events of test users, all but their last "
+    "two and never a label, and so have the SVD's directions: both sides know the same, on Complete Journey products of all "
+    "kinds. `lifelong evaluate --profile` asks unseen users alone."
 )
 VECTOR, ADDED, ALONE = "frozen vector + probe", "task added", "from scratch"
 METRICS = ("macro_f1", "auc", "accuracy")

@@ -13,6 +13,7 @@ from lifelong.core.slot import Slot
 from lifelong.core.types import Batch, History, Negatives, Seen
 from lifelong.data.sequences import GAPS
 from lifelong.encoders.base import Encoder
+from lifelong.encoders.layers.joining import Joining
 from lifelong.encoders.layers.longterm import LongTerm
 from lifelong.heads.base import Head
 from lifelong.items.base import ItemEncoder
@@ -70,6 +71,8 @@ class TaskNet(nn.Module):
         self.actions = _no_effect_yet(len(design.actions) + 1, self.width) if design.actions else None
         self.gaps = _no_effect_yet(GAPS, self.width) if design.gaps else None
         self.longterm = _make_longterm(design, rows, table)
+        path = self.longterm
+        self.joining = None if path is None else Joining(self.width, path.width, path.state)
         self.head = head
 
     @property
@@ -111,7 +114,7 @@ class TaskNet(nn.Module):
         return vectors_BLD
 
     def represent(self, history: History) -> Tensor:
-        """User vectors (B, user_width): the state at the last event, then what the long-term path makes of the past."""
+        """User vectors (B, user_width): the state at the last event, joined with what the long-term path makes of the past."""
         return self.vectors(self.states(history), history)
 
     def vectors(self, states_BLD: Tensor, history: History) -> Tensor:
@@ -150,11 +153,11 @@ class TaskNet(nn.Module):
         return states_ND if self.head is None or self.answers == "items" else self._joined(states_ND, history, rows_N)
 
     def _joined(self, states_ND: Tensor, history: History, rows_N: Tensor | None = None) -> Tensor:
-        if self.longterm is None:
+        if self.longterm is None or self.joining is None:
             return states_ND
         past_BS = history.window_BL if history.past_BS is None else history.past_BS
         longterm_BW = self.longterm(past_BS)
-        return torch.cat([states_ND, longterm_BW if rows_N is None else longterm_BW[rows_N]], dim=1)
+        return self.joining(states_ND, longterm_BW if rows_N is None else longterm_BW[rows_N])
 
     def forward(self, objective: Objective, batch: Batch) -> Tensor:
         """The objective's loss; the one call that training makes, through torch.func.functional_call."""

@@ -128,7 +128,7 @@ def _about(model: LivingModel, people: People, labelled: int) -> dict[str, Any]:
         "unseen": int((~people.seen_P).sum()),
         "left_out": dict(cases.left_out),
         "baselines_read": f"the whole history, {people.counts_UV.shape[1]} items; categories: {people.field or 'none'}",
-        "chosen_by": "macro_f1 of inner validation users",
+        "chosen_by": "macro_f1 + auc of inner validation users",
     }
 
 
