@@ -40,10 +40,10 @@ def _take_in(digest: Any, array: np.ndarray) -> None:
 def _plain(column: pa.ChunkedArray) -> Iterator[np.ndarray]:
     """The values of a column as arrays whose bytes depend on nothing else: which are known, how long texts are, the texts."""
     yield np.packbits(column.is_null().to_numpy())
-    if not pa.types.is_string(column.type):
+    if pa.types.is_primitive(column.type):
         yield column.to_numpy()
         return
-    texts = pc.fill_null(column, "").cast(pa.large_string()).combine_chunks()
+    texts = pc.fill_null(column.cast(pa.large_string()), "").combine_chunks()
     ends = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset :][: len(texts) + 1]
     yield np.diff(ends)
     yield np.frombuffer(texts.buffers()[2] or b"", np.uint8)[ends[0] : ends[-1]]
