@@ -171,13 +171,14 @@ def _bytes(member: Member) -> int:
 
 def tables(entries: Entries) -> list[dict[str, Any]]:
     """A table a base: forms down, best first."""
-    return [_table(name, {k: r for k, r in entries.items() if k.startswith(f"{name}/")}) for name in parts(entries, 0)]
+    grown = {key: record for key, record in entries.items() if not key.endswith(f"/{FIRST}")}
+    return [_table(name, {k: r for k, r in grown.items() if k.startswith(f"{name}/")}) for name in parts(grown, 0)]
 
 
 def _table(name: str, mine: Entries) -> dict[str, Any]:
     full = _of(mine, FULL)
     rows = []
-    for form in [form for form in parts(mine, 2) if form != FIRST]:
+    for form in parts(mine, 2):
         found = _of(mine, form)
         values = [r["value"]["value"] for r in found.values()]
         gap = None if form == FULL else difference([_minus(r, full[s]) for s, r in found.items() if s in full])
@@ -189,7 +190,7 @@ def _table(name: str, mine: Entries) -> dict[str, Any]:
         rates = ", ".join(f"{r['lr']:g}" for r in some)
         rows.append((np.mean(values), form, ranged(values), signed(gap), *figures, stored, seconds, memory, rates))
     rows.sort(key=lambda row: -row[0])
-    metric = next(r["metric"] for r in mine.values() if "metric" in r)
+    metric = next(iter(mine.values()))["metric"]
     header = (
         "form",
         metric,
