@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from given import EVENTS, Given, histories, same
 from hypothesis import given, settings
@@ -137,3 +138,15 @@ def test_a_frame_is_known_by_what_is_in_it(tmp_path):
     )
     empty = pa.table({"who": pa.array([], pa.string())})
     assert json.dumps(Frames(events, users=empty, user_id="who", columns=columns).identity())
+
+
+def test_one_key_for_csv_and_parquet(tmp_path):
+    """Numbers as ids there, texts here: the same data to every task."""
+    events = {"user": [3, 1, 3, 2], "item": [10, 11, 12, 10], "time": [1_600_000_000 + n for n in range(4)]}
+    pq.write_table(pa.table(events), tmp_path / "events.parquet")
+    lines = [",".join(map(str, row)) for row in zip(*events.values(), strict=True)]
+    (tmp_path / "events.csv").write_text("\n".join(["user,item,time", *lines]) + "\n")
+    paths = (tmp_path / "events.parquet", tmp_path / "events.csv")
+    found = [prepare(Files(Files.Config(events=str(path))), tmp_path / "cache") for path in paths]
+    assert found[0].folder != found[1].folder
+    assert found[0].key == found[1].key
