@@ -9,7 +9,7 @@ class Joining(nn.Module):
     """(state, long-term vector) -> their columns beside each other, the state at `share`, times a fixed orthogonal matrix.
 
     Distances and products are those of the two halves at these weights. What the turn changes is what standardising columns
-    does to them, as probes and our own solved heads do: without it the state, which says little of who somebody is, is lifted to
+    does to them, as probes and our own solved heads do: without it the state, which says little of who somebody is, would get
     the weight of the long-term path. Nothing is learnt here, and nothing stored.
     """
 
