@@ -21,15 +21,12 @@ import numpy as np
 
 from benchmarks import common
 from lifelong import LivingModel
-from lifelong.asking.evaluation import evaluate
-from lifelong.asking.inference import Answering
-from lifelong.core.compute import Compute
 from lifelong.core.errors import CapacityError
-from lifelong.core.progress import Silent
-from lifelong.growing.resume import Resume
 from lifelong.keeping.verification import check_candidate
-from lifelong.model.member import mount
+from lifelong.metrics.bootstrap import measure
+from lifelong.metrics.parse import parse
 from lifelong.model.task import as_task
+from lifelong.profiling.trained import aside
 
 PERIOD = 5
 """After so many tasks the kinds come again, so two blocks that begin at a multiple of it have one mix."""
@@ -169,10 +166,8 @@ def _add(model: LivingModel, world: World, number: int, done: Done, say: Any) ->
 
 def _scratch(model: LivingModel, world: World, number: int) -> float:
     """Test accuracy of the same task from random weights, trained as long; nothing is committed."""
-    growth = model._growth(as_task(world.task(number, "scratch")), 0, Compute(), Silent())
-    member = growth.run(Silent(), Resume(None))
-    net = mount(growth.design, growth.site.bank, member, growth.cases.known)
-    return evaluate(Answering(net, growth.design), growth.cases, growth.cases.test, ["accuracy"])["accuracy"].value
+    outcome = aside(model, as_task(world.task(number, "scratch")), 0).outcome()
+    return measure(parse("accuracy"), outcome).value
 
 
 def _conure_alone(world: World, folder: Path) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from torch import Tensor
 from benchmarks import common
 from benchmarks.studies.tables import Entries, difference, parts, ranged, signed, table
 from benchmarks.studies.worlds import ROOT, SEEDS, World, base, worlds
-from lifelong.asking.evaluation import outcome_of
-from lifelong.asking.inference import Answering
 from lifelong.core.compute import Compute
 from lifelong.core.progress import Silent
 from lifelong.core.types import Ranked
@@ -19,8 +17,9 @@ from lifelong.growing.resume import Resume
 from lifelong.living import LivingModel
 from lifelong.metrics.bootstrap import measure, paired_difference
 from lifelong.metrics.parse import parse
-from lifelong.model.member import Member, mount
+from lifelong.model.member import Member
 from lifelong.model.task import Task
+from lifelong.profiling.trained import Aside
 
 TITLE = "Adapters"
 ABOUT = (
@@ -137,8 +136,8 @@ def _taken_in(model: LivingModel, task: Task, seed: int) -> dict[str, Any]:
     growth = model._growth(task, seed, Compute(), Silent())
     with common.Clock() as clock:
         member = growth.run(Silent(), Resume(None))
-    answering = Answering(mount(model.design, growth.site.bank, member, growth.cases.known), model.design)
-    outcome = outcome_of(answering, growth.cases, growth.cases.test)
+    tried = Aside(growth, member)
+    outcome = tried.outcome()
     assert isinstance(outcome, Ranked)
     metric = task.measured_by[0]
     return {
@@ -151,7 +150,7 @@ def _taken_in(model: LivingModel, task: Task, seed: int) -> dict[str, Any]:
         "inside": sum(part.numbers for part in member.view.parts.values()) + _inside(member),
         "stored_bytes": _bytes(member),
         "cpu_s": clock.values()["cpu_s"],
-        "epochs": sum(point.epoch > 0 for point in growth.curve),
+        "epochs": tried.epochs,
         "test_ranks": outcome.ranks_N.tolist(),
     }
 

@@ -11,7 +11,7 @@ from lifelong.living import LivingModel
 from lifelong.metrics.bootstrap import measure, paired_difference
 from lifelong.metrics.parse import parse
 from lifelong.model.cases import Cases
-from lifelong.profiling.trained import cases_for, outcome_after
+from lifelong.profiling.trained import aside, cases_for
 
 TITLE = "Transfer"
 ABOUT = (
@@ -60,7 +60,7 @@ def _outcome(model: LivingModel, world: World, task: str, strategy: str, share: 
     own = own if named == strategy else replace(own, strategy=strategy)
     if strategy == "scratch":
         own = replace(own, fit=replace(own.fit, epochs=2 * own.fit.epochs))
-    return outcome_after(model, own, thinned(cases_for(model, own), share, seed), seed)
+    return aside(model, own, seed, thinned(cases_for(model, own), share, seed)).outcome()
 
 
 def thinned(cases: Cases, share: int, seed: int) -> Cases:

@@ -14,7 +14,7 @@ from lifelong.profiling.folds import Fold, folds_of
 from lifelong.profiling.methods import probe
 from lifelong.profiling.people import People, people_of
 from lifelong.profiling.scoring import by_repeat
-from lifelong.profiling.trained import cases_for, outcome_after, vectors_of
+from lifelong.profiling.trained import aside, cases_for, vectors_of
 
 LOW, HIGH = 0.45, 0.55
 """Where the AUC of a label without meaning must lie."""
@@ -66,6 +66,6 @@ def _head(model: LivingModel, task: str, dealt: People, seed: int) -> float:
     class_U = np.zeros(int(dealt.users_P.max()) + 1, np.int64)
     class_U[dealt.users_P] = dealt.targets_P
     train, valid, test = (replace(p, targets_N=class_U[p.users_N]) for p in (cases.train, cases.valid, cases.test))
-    outcome = outcome_after(model, member.task, replace(cases, train=train, valid=valid, test=test), seed)
+    outcome = aside(model, member.task, seed, replace(cases, train=train, valid=valid, test=test)).outcome()
     assert isinstance(outcome, Classified)
     return float(parse("auc").value(outcome)[0])

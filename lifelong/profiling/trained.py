@@ -1,6 +1,6 @@
 """What the model itself says of people: its frozen user vectors, and its network trained in a fold as its tasks are."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,11 +12,13 @@ from lifelong.core.errors import ConfigError
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Classified, Outcome
 from lifelong.data.sequences import Points
+from lifelong.growing.choosing import grow
+from lifelong.growing.growth import Growth
 from lifelong.growing.making import make_strategy
 from lifelong.growing.resume import Resume
 from lifelong.living import LivingModel
 from lifelong.model.cases import Cases
-from lifelong.model.member import known_items, mount
+from lifelong.model.member import Member, known_items, mount
 from lifelong.model.task import Task
 from lifelong.profiling.features import Features
 from lifelong.profiling.methods import Method
@@ -67,21 +69,35 @@ def _train(model: LivingModel, task: Task, cases: Cases, features: Features, see
     train, valid, test = (
         points.where(places(points.users_N, people.users_P[n])) for n in (fold.train_n, fold.valid_n, fold.test_n)
     )
-    outcome, epochs = _grow(model, task, replace(cases, train=train, valid=valid, test=test), seed)
+    tried = aside(model, task, seed, replace(cases, train=train, valid=valid, test=test))
+    outcome = tried.outcome()
     assert isinstance(outcome, Classified)
-    return np.asarray(outcome.probabilities_NC), f"{epochs} epochs"
+    return np.asarray(outcome.probabilities_NC), f"{tried.epochs} epochs"
 
 
-def outcome_after(model: LivingModel, task: Task, cases: Cases, seed: int) -> Outcome:
-    """What the task answers on its test cases after it was taken in with these cases; the model stays as it is."""
-    return _grow(model, task, cases, seed)[0]
+@dataclass(frozen=True)
+class Aside:
+    """A task that was taken in beside a model, which stays as it is; with `auto`, by the strategy that it chose."""
+
+    growth: Growth
+    member: Member
+
+    @property
+    def epochs(self) -> int:
+        """How many it was trained for."""
+        return sum(point.epoch > 0 for point in self.growth.curve)
+
+    def outcome(self) -> Outcome:
+        """What it answers on its test cases."""
+        growth, cases = self.growth, self.growth.cases
+        answering = Answering(mount(growth.design, growth.site.bank, self.member, cases.known), growth.design)
+        return outcome_of(answering, cases, cases.test)
 
 
-def _grow(model: LivingModel, task: Task, cases: Cases, seed: int) -> tuple[Outcome, int]:
+def aside(model: LivingModel, task: Task, seed: int, cases: Cases | None = None) -> Aside:
+    """Train a task as `add_task` does, with cases of one's own or the task's; nothing is committed."""
     growth = model._growth(task, seed, Compute(), Silent(), cases=cases)
-    member = growth.run(Silent(), Resume(None))
-    answering = Answering(mount(model.design, growth.site.bank, member, cases.known), model.design)
-    return outcome_of(answering, cases, cases.test), sum(point.epoch > 0 for point in growth.curve)
+    return Aside(*grow(growth, Silent(), Resume(None)))
 
 
 def _joined(cases: Cases) -> Points:

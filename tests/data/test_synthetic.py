@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifelong.data.datasets import synthetic as module
-from lifelong.data.datasets.synthetic import FIRST, Synthetic
+from lifelong.data.datasets.synthetic import FIRST, OWN, Synthetic
 from lifelong.data.gather import gather
 
 
@@ -79,6 +79,32 @@ def test_a_label_can_be_found_out_from_the_items():
     assert len(set(zip(truth, labels, strict=True))) == 4, "without noise the trait decides the label"
 
 
+def test_a_domain_apart_tells_a_trait_of_its_own_and_no_other():
+    source = world(users=1500, noise=0.0, second=0.0, taste=0.5, apart=True)
+    table, items = events(source), source.items()
+    kind, domain = (
+        dict(zip(*(items[c].to_pylist() for c in ("id", name)), strict=True)) for name in ("category", "domain")
+    )
+    seen = {name: [Counter() for _ in range(1500)] for name in ("domain_0", "domain_1", "domain_2")}
+    for user, item in zip(table["user"].to_pylist(), table["item"].to_pylist(), strict=True):
+        seen[domain[item]][int(user[1:])][kind[item]] += 1
+    guess = {name: np.array([c.most_common(1)[0][0] for c in found]) for name, found in seen.items()}
+    kinds = {s: np.array([f"kind_{n}" for n in source._draw(s, np.arange(1500)) % np.uint64(4)]) for s in (FIRST, OWN)}
+    right = {(name, s): np.mean(found == kinds[s]) for name, found in guess.items() for s in kinds}
+    assert right["domain_0", FIRST] > 0.9 < right["domain_2", OWN]
+    assert right["domain_0", OWN] < 0.3 > right["domain_2", FIRST]
+    of_it = set(zip(kinds[OWN].tolist(), source.users()["label_2"].to_pylist(), strict=True))
+    assert len(of_it) == 4, "without noise its trait decides the third label"
+
+
+def test_without_a_domain_apart_the_world_is_as_it_was():
+    """Its first events and labels as they were before a domain could stand apart."""
+    table, labels = events(world()), world().users()["label_2"].to_pylist()
+    assert table["item"].to_pylist()[:5] == ["i0000029", "i0000021", "i0000017", "i0000047", "i0000026"]
+    assert table["time"].to_pylist()[:2] == [1600072320, 1600243149]
+    assert labels[:5] == ["class_3", "class_0", "class_1", "class_2", "class_3"]
+
+
 def test_noise_is_the_share_of_labels_that_are_random():
     clean, noisy, random = (world(users=4000, noise=noise).users()["label_0"].to_pylist() for noise in (0.0, 0.4, 1.0))
     changed = np.mean([a != b for a, b in zip(clean, noisy, strict=True)])
@@ -101,6 +127,7 @@ def test_events_follow_the_last_of_their_domain():
         ({"labels": -1}, "labels is -1"),
         ({"items": 5, "domains": 3}, "5 items are too few"),
         ({"noise": 1.5}, "noise is 1.5"),
+        ({"apart": True, "domains": 1}, "apart needs two domains"),
         ({"follow": 0.7, "taste": 0.7}, "at most 1"),
         ({"min_user_events": 0}, "min_user_events is 0"),
     ],

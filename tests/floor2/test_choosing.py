@@ -10,6 +10,7 @@ import worlds
 
 from lifelong import LivingModel
 from lifelong.continual.strategies.auto import Auto
+from lifelong.core import registry
 from lifelong.core.compute import Compute
 from lifelong.core.config import build
 from lifelong.core.errors import CapacityError, ConfigError
@@ -20,6 +21,7 @@ from lifelong.growing.resume import Resume
 from lifelong.metrics.kinds.base import MeanOfCases
 from lifelong.metrics.parse import parse
 from lifelong.model.task import as_task
+from lifelong.profiling.trained import aside
 
 ROOM = {"share": 1.0}
 
@@ -101,6 +103,19 @@ def test_it_makes_bit_for_bit_what_the_chosen_strategy_makes(living, born, tmp_p
     named = LivingModel.open(shutil.copytree(born, tmp_path / "named"), cache=cache)
     assert named.add_task(worlds.label(0, strategy="peterrec")).identity == chosen.identity
     assert living.bank.shares() == named.bank.shares()
+
+
+@pytest.mark.parametrize(("gains", "chosen"), [({}, "probe"), ({"peterrec": 0.5}, "peterrec")])
+def test_a_task_tried_aside_is_taken_in_as_auto_chooses(living, monkeypatch, gains, chosen):
+    """What `evaluate --profile` and the audit of chance ask of a task; its dearest candidate would flatter or slander it."""
+    skewed(monkeypatch, **gains)
+    before = living.bank.shares()
+    tried = aside(living, as_task(auto()), 0)
+    assert tried.member.record["choice"]["chosen"] == chosen
+    assert type(tried.growth.strategy) is registry.find("strategies", chosen)
+    assert 0 < tried.epochs == sum(point["epoch"] > 0 for point in tried.member.record["curve"])
+    assert list(living.members) == ["next"]
+    assert living.bank.shares() == before
 
 
 def test_the_record_is_kept_and_says_what_everything_cost(living, cache):

@@ -14,7 +14,7 @@ from lifelong.data.mixing import mixed, splitmix
 CHUNK = 1 << 20
 """Events made at a time, at most; they do not depend on it."""
 START, HOUR = 1_600_000_000, 3600
-FIRST, SECOND, LENGTH, PLACE, STEP, LABEL, TABLE = range(7)
+FIRST, SECOND, LENGTH, PLACE, STEP, LABEL, TABLE, OWN = range(8)
 """Streams of random numbers."""
 
 
@@ -55,6 +55,9 @@ class Synthetic(Source):
         """Share of those that the second trait picks."""
         noise: float = 0.1
         """Share of labels that are random."""
+        apart: bool = False
+        """The last domain tells a third trait alone, which no other domain does; label_2, label_5, … are functions of it, and
+        the others take turns. What is learnt elsewhere is then of no use there."""
         seed: int = 0
         """Another seed is another world."""
 
@@ -72,6 +75,8 @@ class Synthetic(Source):
                     raise ValueError(f"{name} is {getattr(self, name)}, a share lies between 0 and 1")
             if self.follow + self.taste > 1:
                 raise ValueError("follow and taste are shares of one; together they are at most 1")
+            if self.apart and self.domains < 2:
+                raise ValueError("apart needs two domains at least, one of them the one that is apart")
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -98,6 +103,11 @@ class Synthetic(Source):
         return pa.table({"id": _ids("u", users), **labels})
 
     @property
+    def _streams(self) -> tuple[int, ...]:
+        """Of the hidden traits."""
+        return (FIRST, SECOND, OWN) if self.options.apart else (FIRST, SECOND)
+
+    @property
     def _longest(self) -> int:
         return self.options.events_per_user + self.options.events_per_user // 2
 
@@ -109,7 +119,7 @@ class Synthetic(Source):
     def _label(self, number: int, users_U: np.ndarray) -> np.ndarray:
         """The class of each user: a table, turned for each label, looked up at one of its traits."""
         o = self.options
-        trait_U = self._draw((FIRST, SECOND)[number % 2], users_U) % np.uint64(o.traits)
+        trait_U = self._draw(self._streams[number % len(self._streams)], users_U) % np.uint64(o.traits)
         shuffled = np.argsort(self._draw(TABLE, np.arange(o.traits) + number * o.traits), kind="stable")
         draw_U = self._draw(LABEL, users_U * max(1, o.labels) + number)
         wrong_U = _share(draw_U) < o.noise
@@ -135,14 +145,15 @@ class Synthetic(Source):
         """The next item of every user and the seconds before it, step by step."""
         o, rows_U = self.options, np.arange(len(users_U))
         size, traits = o.items // o.domains, np.uint64(o.traits)
-        trait_U2 = np.stack([(self._draw(s, users_U) % traits).astype(np.int64) for s in (FIRST, SECOND)], axis=1)
+        trait_UK = np.stack([(self._draw(s, users_U) % traits).astype(np.int64) for s in self._streams], axis=1)
         last_UD = np.stack([_below(self._draw(PLACE, users_U + d * 2**40), size) for d in range(o.domains)], axis=1)
         state_U = self._draw(STEP, users_U)
         for _ in range(steps):
             state_U = splitmix(state_U)
             domain_U, any_U, gap_U, kind_U, which_U = (splitmix(state_U ^ np.uint64(n)) for n in range(5))
             domain_U, any_U = _below(domain_U, o.domains), _below(any_U, size)
-            liked_U = any_U // o.traits * o.traits + trait_U2[rows_U, (_share(which_U) < o.second).astype(int)]
+            told_U = np.where(o.apart & (domain_U == o.domains - 1), 2, _share(which_U) < o.second)
+            liked_U = any_U // o.traits * o.traits + trait_UK[rows_U, told_U]
             liked_U -= np.where(liked_U >= size, o.traits, 0)
             follow_U = (last_UD[rows_U, domain_U] * 7 + 3) % size
             share_U = _share(kind_U)
