@@ -21,7 +21,18 @@ from typing import Any
 
 from benchmarks import common
 
-STUDIES = ("backbones", "profiles", "objectives", "transfer", "strategies", "papers", "contents", "reading", "adapters")
+STUDIES = (
+    "backbones",
+    "profiles",
+    "objectives",
+    "transfer",
+    "strategies",
+    "papers",
+    "truth",
+    "contents",
+    "reading",
+    "adapters",
+)
 DOCS = common.ROOT.parent / "docs"
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -80,10 +81,14 @@ def tree() -> str:
 def base(world: World, seed: int, *settings: str) -> LivingModel:
     """The model with the world's first task; trained once, kept under runs/results."""
     key = hashlib.sha256(repr((world.settings, settings, tree())).encode()).hexdigest()[:8]
-    path = RUNS / "bases" / f"{world.name}-{key}-seed{seed}"
+    return once(RUNS / "bases" / f"{world.name}-{key}-seed{seed}", world.task(world.first, *settings), seed)
+
+
+def once(path: Path, first: Task | dict[str, Any], seed: int) -> LivingModel:
+    """The model in a folder, pretrained there if it is not there yet."""
     if (path / "versions").exists() and any((path / "versions").iterdir()):
         return LivingModel.open(path)
-    return LivingModel.pretrain(path, world.task(world.first, *settings), seed=seed)
+    return LivingModel.pretrain(path, first, seed=seed)
 
 
 @contextmanager

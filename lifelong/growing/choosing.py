@@ -8,7 +8,9 @@ import numpy as np
 from lifelong.asking.evaluation import log_likelihoods, outcome_of, weighs_alike
 from lifelong.asking.inference import Answering
 from lifelong.continual.bank import Bank
+from lifelong.continual.site import Site
 from lifelong.continual.strategies.auto import Auto
+from lifelong.continual.view import grows
 from lifelong.core.config import plain
 from lifelong.core.errors import CapacityError, ConfigError
 from lifelong.core.progress import Progress
@@ -129,9 +131,10 @@ class _Choice:
                 why = str(refusal)
                 continue
             stored = sum(tensor.nbytes for tensor in stored_tensors(trial.site.bank, member).values())
-            if self.growth.parent is None or stored <= self.room:
+            needed = stored - given_bytes(trial.site, member)
+            if self.growth.parent is None or needed <= self.room:
                 return spec, stored
-            why = f"it would store {stored} bytes, the budget is {self.room}"
+            why = f"it would store {needed} bytes beside its head and rows of new items, the budget is {self.room}"
         name = forms[0] if isinstance(forms[0], str) else forms[0]["name"]
         self.lines.append({"strategy": plain(forms[0]), "left_out": why})
         self.reasons.append(f"{name} left out ({why})")
@@ -166,6 +169,12 @@ class _Choice:
             f"{self.metric.label} on {cases(tried.outcome)} validation cases)"
         )
         return better
+
+
+def given_bytes(site: Site, member: Member) -> int:
+    """Of what every strategy has to store: the head, and rows of the items that the task brings."""
+    head = sum(value.nbytes for name, value in member.own.items() if name.startswith("head."))
+    return head + site.new_rows * sum(table[:1].nbytes for name, table in site.bank.values.items() if grows(name))
 
 
 def encoder_bytes(bank: Bank) -> int:

@@ -24,6 +24,8 @@ from lifelong.model.task import as_task
 from lifelong.profiling.trained import aside
 
 ROOM = {"share": 1.0}
+HEAD = 4 * 68
+"""Bytes of the head of a label: 4 classes, 16 columns and a bias."""
 
 
 @pytest.fixture(autouse=True)
@@ -145,19 +147,31 @@ def test_the_choice_is_the_same_again(living, born, tmp_path, cache):
 
 def test_bytes_beyond_the_budget_are_not_spent(living):
     room = choosing.encoder_bytes(living.bank)
-    living.add_task(auto(budget={"share": 600 / room}))  # a head is 68 numbers
+    living.add_task(auto(budget={"share": 300 / room}))
     lines = choice(living)["candidates"]
     assert choice(living)["chosen"] == "probe"
     assert [("left_out" in line) for line in lines] == [False, True, True]
-    assert all("the budget is 600" in line["left_out"] for line in lines[1:])
+    assert all("the budget is 300" in line["left_out"] for line in lines[1:])
+
+
+@pytest.mark.parametrize("task", [worlds.cross, worlds.wider])
+def test_a_head_and_rows_of_new_items_come_on_top_of_the_budget(living, task):
+    """Else no task about items of its own would ever fit; what a strategy stores beside them still counts."""
+    share = 500 / choosing.encoder_bytes(living.bank)
+    name = task()["name"]
+    living.add_task(task(strategy={"name": "auto", "budget": {"share": share}}))
+    found = choice(living, name)
+    assert (found["chosen"], found["room_bytes"]) == ("probe", 500)
+    assert found["candidates"][0]["bytes"] > 20 * 16 * 4 > 500
+    assert "beside its head and rows of new items, the budget is 500" in found["candidates"][2]["left_out"]
 
 
 def test_a_thinner_patch_is_tried_where_the_widest_does_not_fit(living):
     room = choosing.encoder_bytes(living.bank)
-    living.add_task(auto(budget={"share": 1100 / room}))
+    living.add_task(auto(budget={"share": 800 / room}))
     patch = choice(living)["candidates"][1]
     assert patch["strategy"] == {"name": "peterrec", "share": 8}
-    assert patch["bytes"] <= 1100
+    assert patch["bytes"] <= 800 + HEAD
 
 
 def test_no_dearer_candidate_is_begun_when_the_seconds_are_over(living):

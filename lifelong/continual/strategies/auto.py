@@ -19,7 +19,8 @@ class Budget:
     """What a task may cost."""
 
     share: float = 0.03
-    """The most bytes that a task stores, as a share of the encoder's; a hundred tasks then at most quadruple the model."""
+    """The most bytes that a task stores beside its head and the rows of items that it brings, as a share of the encoder's: a
+    hundred tasks then at most quadruple the model."""
     seconds: float | None = None
     """No dearer candidate is begun after so many seconds of training; nothing: there is no limit. With one, the choice depends
     on the machine: the record says so, and the same seed need not choose the same."""
