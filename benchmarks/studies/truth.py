@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.studies.tables import Entries, by, difference, parts, ranged, signed, table
-from benchmarks.studies.worlds import RUNS, SEEDS, once, tree
+from benchmarks.studies.worlds import RUNS, once, tree
 from lifelong.living import LivingModel
 from lifelong.metrics.bootstrap import measure, paired_difference
 from lifelong.metrics.parse import parse
@@ -14,21 +14,33 @@ from lifelong.model.task import as_task
 from lifelong.profiling.trained import aside
 
 TITLE = "A world whose truth is known"
-TOLERANCE = 0.02
+TOLERANCE = 0.05
 """What an unrelated task may lose of its metric, at the lower end of the interval."""
 ABOUT = (
     "lifelong/data/datasets/synthetic.py with a domain apart. Pretrained: the next item of domain_0, where two hidden traits "
     "of a user show. Related: labels of the first and of the second trait, and the next item of domain_1, where those "
     "traits show. Unrelated: the third trait, which shows in domain_2 alone, the next item there, and a random label. Labels "
-    "are known of a fifth of the users. Every task by every strategy, and from random weights with as many epochs. Tolerance "
+    "are known of a tenth of the users. Every task by every strategy, and from random weights with as many epochs. Tolerance "
     f"of unrelated tasks: {TOLERANCE:g}, which the whole interval must keep. Best fixed: the strategy with the best mean over "
     "all tasks and seeds, found afterwards, which nobody knows beforehand."
 )
 RELATED = ("first_trait", "second_trait", "next_door")
 UNRELATED = ("third_trait", "apart", "random")
 SCRATCH, AUTO = "scratch", "auto"
+SEEDS = (0, 1, 2, 3, 4)
 STRATEGIES = (SCRATCH, "probe", "peterrec", "conure", "finetune", AUTO)
-EVENTS = {"name": "synthetic", "users": 2000, "items": 900, "events_per_user": 45, "apart": True}
+ROOM = {"name": AUTO, "budget": {"share": 1.0}}
+"""So small an encoder has no room for claimed weights within the default of 3 %."""
+EVENTS = {
+    "name": "synthetic",
+    "users": 2000,
+    "items": 900,
+    "events_per_user": 60,
+    "follow": 0.3,
+    "taste": 0.6,
+    "second": 0.4,
+    "apart": True,
+}
 SMALL = {**EVENTS, "users": 300, "items": 90, "events_per_user": 20}
 LABELS = {
     "first_trait": ("label_0", 0.1),
@@ -47,19 +59,22 @@ def first(quick: bool) -> dict[str, Any]:
         "name": "next",
         "encoder": {"name": "sasrec", "width": 32, "blocks": 2},
         "length": 24,
+        "past": 128,
+        "longterm": {"width": 32},
         "head": "next_item",
         "data": {"dataset": SMALL if quick else EVENTS, "inputs": {"domain": "domain_0"}},
-        "fit": {"epochs": 1 if quick else 30, "batch_size": 64},
+        "fit": {"epochs": 1 if quick else 60, "batch_size": 32},
     }
 
 
-def task(name: str, strategy: str, quick: bool) -> dict[str, Any]:
+def task(name: str, named: str, quick: bool) -> dict[str, Any]:
     """A task of either kind."""
+    strategy = ROOM if named == AUTO else named
     events, inputs = SMALL if quick else EVENTS, {"domain": READ.get(name, "domain_0")}
     shared = {"name": name, "strategy": strategy, "fit": {"epochs": 1 if quick else 20, "batch_size": 32}}
     if name in LABELS:
         label, noise = LABELS[name]
-        split = {"name": "by_user", "valid": 0.4, "test": 0.4}
+        split = {"name": "by_user", "valid": 0.45, "test": 0.45}
         data = {"dataset": {**events, "noise": noise}, "inputs": inputs, "label": label, "split": split}
         return {**shared, "head": "classification", "metrics": ["accuracy"], "data": data}
     targets = {"domain": "domain_1" if name == "next_door" else "domain_2"}
@@ -69,7 +84,7 @@ def task(name: str, strategy: str, quick: bool) -> dict[str, Any]:
 def jobs(quick: bool) -> list[str]:
     """task/seed."""
     names = (RELATED[0], UNRELATED[0]) if quick else (*RELATED, *UNRELATED)
-    return [f"{name}/seed{seed}" for seed in (SEEDS[:1] if quick else SEEDS) for name in names]
+    return [f"{name}/seed{seed}" for seed in ((0,) if quick else SEEDS) for name in names]
 
 
 def run(key: str, quick: bool) -> dict[str, Any]:

@@ -27,8 +27,8 @@ LONGTERM_TABLE = "longterm.items.weight"
 class FirstValues:
     """Fresh values of the trunk for a table of so many rows: a lifelong.continual.site.Initial.
 
-    The long-term table of a task that stands on nothing (`alone`) comes from what its training users have in common, events up
-    to the last that they are trained on; rows of items that come later are 0, so they change nobody.
+    The long-term table's rows of the items that the task brings come from what its training users have in common, events up to
+    the last that they are trained on; all rows where it stands on nothing (`alone`).
     """
 
     def __init__(self, design: Design, cases: Cases, seed: int, *, alone: bool) -> None:
@@ -45,13 +45,14 @@ class FirstValues:
     def _make_table(self, rows: int) -> Tensor:
         assert self.design.longterm is not None
         width = self.design.longterm["width"]
-        if not self.alone:
+        first = 1 if self.alone else rows - len(self.cases.new_items)
+        if first == rows:
             return torch.zeros(rows, width)
         from lifelong.encoders.layers.bag_table import started_table  # scikit-learn takes a second to import
 
         sequences, users_U = self.cases.sequences, np.unique(self.cases.train.users_N)
         begins_U, ends_U = sequences.offsets_U1[users_U], last_ends(self.cases.train, users_U)
-        return started_table(sequences.rows_E, begins_U, ends_U, rows, width, self.seed)
+        return started_table(sequences.rows_E, begins_U, ends_U, rows, width, self.seed, first)
 
 
 class WithEncoded:

@@ -130,6 +130,22 @@ def test_padding_and_rare_items_have_no_vector():
     assert table[1 : ITEMS + 1].any(dim=1).all()
 
 
+def alike(one, other):
+    return float(torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1])
+
+
+def test_a_later_tasks_items_are_told_apart_as_if_they_were_alone():
+    """Same distances between users as a table of these items alone gives, in directions of their own."""
+    rows_E, begins_U, ends_U, _ = world()
+    half = 1 + ITEMS // 2
+    table = started_table(rows_E, begins_U, ends_U, ITEMS + 1, 8, 0, first=half)
+    alone = started_table(np.where(rows_E < half, 0, rows_E - half + 1), begins_U, ends_U, 1 + ITEMS // 2, 8, 0)
+    assert not table[:half].any()
+    later, other = table[half:], alone[1:]
+    assert alike(later @ later.T, other @ other.T) > 0.9  # randomised, so not the same
+    assert abs(alike(later, other)) < 0.3, "the same rotation lays one task's items over another's"
+
+
 @pytest.mark.parametrize("users", [0, 1, 4])
 def test_few_users_give_a_table_of_the_width_asked_for(users):
     rows_E = np.tile([1, 2, 3], 4).astype(np.int32)

@@ -107,10 +107,14 @@ def test_the_long_term_table_comes_from_training_users_alone(living):
     assert not torch.equal(table_of(living, cases), table_of(living, with_rows(cases, trained)))
 
 
-def test_rows_that_come_later_change_nobody(living):
-    living.add_task(worlds.label(0, fit=SLOW, strategy="probe"))
-    design = replace(living.design, longterm={"width": 8, "start": "svd"})
-    assert not FirstValues(design, living.cases("label_0"), 0, alone=False)(61)[LONGTERM_TABLE].any()
+@pytest.mark.parametrize(("task", "new"), [(worlds.label(0), 0), (worlds.wider(1), 20)])
+def test_a_child_starts_the_rows_of_its_own_items_and_no_other(living, task, new):
+    living.add_task({**task, "fit": SLOW, "strategy": "probe"})
+    cases, design = living.cases(task["name"]), replace(living.design, longterm={"width": 8, "start": "svd"})
+    assert len(cases.new_items) == new
+    table = FirstValues(design, cases, 0, alone=False)(41)[LONGTERM_TABLE]
+    assert not table[: 41 - new].any()
+    assert table[41 - new :].any(dim=1).all()
 
 
 def test_an_opened_model_needs_no_solving(living, monkeypatch):

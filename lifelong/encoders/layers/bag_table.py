@@ -17,7 +17,7 @@ PASSES = 4
 
 
 def started_table(
-    rows_E: np.ndarray, begins_U: np.ndarray, ends_U: np.ndarray, rows: int, width: int, seed: int
+    rows_E: np.ndarray, begins_U: np.ndarray, ends_U: np.ndarray, rows: int, width: int, seed: int, first: int = 1
 ) -> Tensor:
     """Table (rows, width) float32 out of the events rows_E[begins_U[u] : ends_U[u]] of the users that may be looked at.
 
@@ -26,12 +26,15 @@ def started_table(
     after it all columns vary alike, so that standardising them, as probes do, no longer lifts the weakest directions to the
     level of the strongest: that, not what a table is trained for, decides how well a linear probe does on a few hundred users.
     The users' vectors have a mean square of 1 a column. Row 0 and rows of rare items are 0; the same for the same seed.
+
+    first: rows before it are 0, and read as if they were not there, because another task has brought them. With every `first`
+    goes a rotation of its own, so that what two tasks' items say does not come to lie in the same directions.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(seed if first == 1 else [seed, first])
     if len(begins_U) > MOST_USERS:
         some = np.sort(random.choice(len(begins_U), MOST_USERS, replace=False))
         begins_U, ends_U = begins_U[some], ends_U[some]
-    bags_UV = _distinct(rows_E, begins_U, ends_U, rows)
+    bags_UV = _distinct(np.where(rows_E < first, 0, rows_E), begins_U, ends_U, rows)
     weights_UV, idf_V = _weighted(bags_UV)
     rank = min(width, *weights_UV.shape)
     if not rank or not weights_UV.nnz:
@@ -45,15 +48,16 @@ def started_table(
 
 
 def _distinct(rows_E: np.ndarray, begins_U: np.ndarray, ends_U: np.ndarray, rows: int) -> sparse.csr_matrix:
-    """(U, rows): 1 where a user has the item."""
+    """(U, rows): 1 where a user has the item; users with any item other than row 0."""
     lengths_U = ends_U - begins_U
     offsets_U1 = np.concatenate(([0], np.cumsum(lengths_U)))
     place_M = np.arange(offsets_U1[-1]) + np.repeat(begins_U - offsets_U1[:-1], lengths_U)
     ones_M = np.ones(len(place_M))
     bags_UV = sparse.csr_matrix((ones_M, rows_E[place_M], offsets_U1), shape=(len(lengths_U), rows))
     bags_UV.sum_duplicates()
-    bags_UV.data[:] = 1.0
-    return bags_UV
+    bags_UV.data[:] = bags_UV.indices > 0
+    bags_UV.eliminate_zeros()
+    return bags_UV[np.diff(bags_UV.indptr) > 0]
 
 
 def _weighted(bags_UV: sparse.csr_matrix) -> tuple[sparse.csr_matrix, np.ndarray]:
@@ -61,7 +65,6 @@ def _weighted(bags_UV: sparse.csr_matrix) -> tuple[sparse.csr_matrix, np.ndarray
     users_V = np.bincount(bags_UV.indices, minlength=bags_UV.shape[1])
     idf_V = np.log((1 + bags_UV.shape[0]) / (1 + users_V)) + 1  # as scikit-learn's TfidfTransformer
     idf_V[users_V < MIN_USERS] = 0.0
-    idf_V[0] = 0.0
     weights_UV = (bags_UV @ sparse.diags(idf_V)).tocsr()
     weights_UV.eliminate_zeros()
     length_U = np.sqrt(np.asarray(weights_UV.multiply(weights_UV).sum(1))[:, 0])
