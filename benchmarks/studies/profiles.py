@@ -1,12 +1,13 @@
 """Profiles: user vectors under a probe and profile tasks beside tuned baselines, on the peers' five splits of the users."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.studies.tables import Entries, by, difference, parts, ranged, signed, table
+from benchmarks.studies.tables import Entries, by, difference, parts, ranged, short, signed, table
 from benchmarks.studies.worlds import RUNS, SEEDS, SPLITS, base, peers_parts, tree, worlds
 from lifelong.core.progress import Silent
 from lifelong.profiling.compare import ask, tabled
@@ -21,8 +22,12 @@ ABOUT = (
     "Five splits of the users, 80/10/10, by the hash that the peers' figures use; options chosen by macro-F1 plus AUC of the "
     "validation users, nothing is trained on them. Here pretraining has read the events of test users, all but their last "
     "two and never a label, and so have the SVD's directions: both sides know the same, on Complete Journey products of all "
-    "kinds. `lifelong evaluate --profile` asks unseen users alone."
+    "kinds. `lifelong evaluate --profile` asks unseen users alone. How the vector is made was chosen with test users of the "
+    "peers' splits in sight; five fresh splits, which nothing was chosen on, stand beside them."
 )
+FRESH = range(100, 100 + SPLITS)
+"""Splits by the same hash on which nothing was ever chosen."""
+SVD = "LR SVD64"
 VECTOR, ADDED, ALONE = "frozen vector + probe", "task added", "from scratch"
 METRICS = ("macro_f1", "auc", "accuracy")
 
@@ -40,18 +45,31 @@ def run(key: str, quick: bool) -> dict[str, Any]:
     world, seed = worlds(quick)[name], int(seed_.removeprefix("seed"))
     model, task = base(world, seed, *world.whole), world.task(label)
     people = people_of(model, task, cases_for(model, task), model._parent(task, model.members).name, Silent())
-    methods = {
-        **{n: _once(n, method, RUNS / "baselines" / f"{name}-{label}-{tree()}") for n, method in baselines().items()},
-        VECTOR: probe(vectors_of(model, task, people)),
+    kept = RUNS / "baselines" / f"{name}-{label}-{tree()}"
+    vector = {VECTOR: probe(vectors_of(model, task, people))}
+    tasks = {
         ADDED: grown(model, task, seed, Silent()),
         ALONE: grown(model, replace(task, strategy="scratch"), seed, Silent()),
     }
-    told = ask(people, hash_folds(people, 1 if quick else SPLITS), methods, 0, Silent())
-    return {"seed": seed, "label": label, **tabled(people, told, [VECTOR, ADDED], list(METRICS), seed)}
+    told = _told(people, {**_once(baselines(), kept / "peers"), **vector, **tasks}, range(1 if quick else SPLITS), seed)
+    fresh = _told(
+        people, {**_once({SVD: baselines()[SVD]}, kept / "fresh"), **vector}, FRESH[: 1 if quick else None], seed
+    )
+    return {"seed": seed, "label": label, **told, "fresh": fresh}
 
 
-def _once(name: str, method: Method, folder: Path) -> Method:
-    """The same answers for every seed of ours: a baseline has none, and half the time is theirs."""
+def _told(people: People, methods: Mapping[str, Method], splits: range, seed: int) -> dict[str, Any]:
+    """All methods asked on these splits."""
+    told = ask(people, hash_folds(people, splits), methods, 0, Silent())
+    return tabled(people, told, [n for n in (VECTOR, ADDED) if n in methods], list(METRICS), seed)
+
+
+def _once(methods: Mapping[str, Method], folder: Path) -> dict[str, Method]:
+    """Methods whose answers are kept: a baseline has no seeds of ours, and half the time is theirs."""
+    return {name: _remembered(name, method, folder) for name, method in methods.items()}
+
+
+def _remembered(name: str, method: Method, folder: Path) -> Method:
 
     def answered(features: Features) -> tuple[np.ndarray, str]:
         path = folder / f"{name}-{features.fold.repeat}.npz"
@@ -65,23 +83,60 @@ def _once(name: str, method: Method, folder: Path) -> Method:
     return answered
 
 
-def hash_folds(people: People, splits: int) -> list[Fold]:
-    """The peers' splits as folds, each a repeat of its own."""
+def hash_folds(people: People, splits: range) -> list[Fold]:
+    """Splits by the peers' hash as folds, each a repeat of its own."""
     made = []
-    for split in range(splits):
+    for number, split in enumerate(splits):
         part_P = peers_parts(people.ids_P, split)
-        made.append(Fold(split, *(np.flatnonzero(part_P == part) for part in ("train", "valid", "test"))))
+        made.append(Fold(number, *(np.flatnonzero(part_P == part) for part in ("train", "valid", "test"))))
     return made
 
 
 def tables(entries: Entries) -> list[dict[str, Any]]:
-    """Every method's mean over the labels of a world, label by label, and ours minus the best baseline."""
-    made = []
+    """The vector beside the SVD over all labels; every method label by label, and ours minus the best baseline."""
+    made = [_vector(entries)]
     for world in parts(entries, 0):
         mine = {key: record for key, record in entries.items() if key.startswith(f"{world}/")}
         for metric in METRICS[:2]:
             made.append(_table(world, metric, mine))
     return made
+
+
+def _vector(entries: Entries) -> dict[str, Any]:
+    rows = []
+    for said, found in (("the peers' splits", entries), ("fresh splits", {k: r["fresh"] for k, r in entries.items()})):
+        for metric in METRICS[:2]:
+            values = [
+                float(np.mean([r["methods"][n]["metrics"][metric]["value"] for r in found.values()]))
+                for n in (SVD, VECTOR)
+            ]
+            gaps = [
+                [difference([r["differences"][VECTOR][SVD][metric] for r in by(found, w, label)]) for label in labels]
+                for w, labels in _labels(found).items()
+            ]
+            rows.append((said, metric, *map(short, values), signed(over_labels(gaps)), str(sum(map(len, gaps)))))
+    header = ("users", "metric", SVD, VECTOR, "difference", "labels")
+    note = (
+        "Means over labels. The interval takes the labels of one data set, which are of the same users, as going all the same "
+        "way, and data sets as independent."
+    )
+    return table("The vector beside the SVD, all labels", header, rows, note)
+
+
+def _labels(entries: Entries) -> dict[str, list[str]]:
+    """World -> its labels."""
+    return {w: parts({k: r for k, r in entries.items() if k.startswith(f"{w}/")}, 1) for w in parts(entries, 0)}
+
+
+def over_labels(worlds_: list[list[dict[str, float]]]) -> dict[str, float]:
+    """The mean of differences: within a world the half-widths are averaged, between worlds added in squares."""
+    count = sum(map(len, worlds_))
+    mean = sum(gap["mean"] for gaps in worlds_ for gap in gaps) / count
+    low, high = (
+        float(np.hypot.reduce([sum(abs(gap[end] - gap["mean"]) for gap in gaps) / count for gaps in worlds_]))
+        for end in ("low", "high")
+    )
+    return {"mean": mean, "low": mean - low, "high": mean + high}
 
 
 def _table(world: str, metric: str, mine: Entries) -> dict[str, Any]:

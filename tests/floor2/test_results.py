@@ -58,6 +58,16 @@ def test_statistics_by_hand():
     assert signed(None) == "–"
 
 
+def test_labels_of_one_data_set_are_not_taken_as_independent():
+    one, other = {"mean": 0.1, "low": 0.0, "high": 0.2}, {"mean": 0.4, "low": 0.1, "high": 0.7}
+    found = profiles.over_labels([[one, one], [other]])
+    assert found["mean"] == pytest.approx(0.2)
+    assert found["high"] - found["mean"] == pytest.approx(((0.2 / 3) ** 2 + (0.3 / 3) ** 2) ** 0.5)
+    assert found["low"] == pytest.approx(0.4 - found["high"])
+    same = profiles.over_labels([[one, one, one]])
+    assert (same["low"], same["high"]) == (pytest.approx(0.0), pytest.approx(0.2)), "three alike say no more than one"
+
+
 def test_the_peers_split_is_theirs():
     """Worked with the script that the peers' figures come from."""
     import hashlib
