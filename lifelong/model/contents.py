@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,16 @@ def _texts(task: Task, where: str, items: pa.Table) -> list[str | None]:
     chosen = [items[name].combine_chunks().cast(pa.string()) for name in task.data.text or fields]
     if not chosen or not len(items):
         return [None] * len(items)
-    joined = pc.binary_join_element_wise(*chosen, BETWEEN, null_handling="skip")
-    return pc.if_else(pc.equal(joined, ""), None, joined).to_pylist()
+    return _joined(chosen).to_pylist()
+
+
+def _joined(fields: list[pa.Array]) -> pa.Array:
+    """What there is of the fields, one text a row; null where there is nothing. Rows without anything are kept out of the join,
+    because pyarrow (26.0) leaves them out of what it returns."""
+    fields = [pc.if_else(pc.equal(column, ""), None, column) for column in fields]
+    some_N = reduce(pc.or_, (pc.is_valid(column) for column in fields))
+    found = pc.binary_join_element_wise(*(column.filter(some_N) for column in fields), BETWEEN, null_handling="skip")
+    return pc.replace_with_mask(pa.nulls(len(some_N), pa.string()), some_N, found)
 
 
 def _pictures(task: Task, where: str, items: pa.Table) -> list[str | None]:

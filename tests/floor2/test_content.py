@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 import worlds
@@ -10,6 +12,9 @@ from toy_items import SPEC, Letters
 from lifelong import LivingModel
 from lifelong.continual.view import ITEM_TABLE, render
 from lifelong.core.errors import ConfigError, DataError, UsageError
+from lifelong.core.types import Contents
+from lifelong.model.contents import contents_of
+from lifelong.model.task import as_task
 
 
 def first(**changes):
@@ -203,3 +208,15 @@ def test_a_model_of_ids_says_what_to_do(tmp_path, cache):
     model = LivingModel.pretrain(tmp_path / "ids", worlds.first(), cache=cache)
     with pytest.raises(UsageError, match="items: text"):
         model.add_items("next", newcomers("a"), "more")
+
+
+def test_an_item_without_any_text_takes_no_other_items_text():
+    task = as_task(first(data={**worlds.first()["data"], "text": ["title", "brand"]}))
+    fields = {"title": ["milk", None, "bread", "", "pie"], "brand": [None, None, "Own", None, ""]}
+    items = pa.table({"id": list("abcde"), **fields})
+    contents = contents_of(task, items, np.arange(1, 6), "the shop")
+    assert contents.texts == ["milk", None, "bread, Own", None, "pie"]
+    nothing = pa.table({"id": list("ab"), **{name: pa.nulls(2, pa.string()) for name in fields}})
+    assert contents_of(task, nothing, np.arange(1, 3), "the shop").texts == [None, None]
+    with pytest.raises(ValueError, match="3 items have 2 texts"):
+        Contents(np.arange(1, 4), ["milk", "bread"])
