@@ -7,8 +7,21 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import worlds
+from in_process import check_here
 
 from lifelong import LivingModel
+
+FRESH = {"test_keeping", "test_tasks", "test_zero_forgetting"}
+"""What tests the process that checks a commit, or all of adding a task as users have it."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def checked_in_this_process(request):
+    """Commits of all other tests are checked without a new process."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.module.__name__.rpartition(".")[2] not in FRESH:
+            check_here(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,9 @@
 import shutil
 
 import pytest
+from in_process import check_here, checked_here
 
 from lifelong import LivingModel
-from lifelong.keeping import committing
-from lifelong.keeping.verification import compare
 
 DATA = {"name": "synthetic", "users": 120, "items": 36, "events_per_user": 12}
 READS_MORE = {"domain": ["domain_0", "domain_1"]}
@@ -73,16 +72,6 @@ def copy_of(tmp_path_factory, folder):
     """A copy of the family that may be changed, open."""
     path, cache = family(tmp_path_factory)
     return LivingModel.open(shutil.copytree(path, folder / "model"), cache=cache)
-
-
-def check_here(patch):
-    """The check before a commit in this process: a fresh one takes seconds."""
-    patch.setattr(committing, "check_candidate", checked_here)
-
-
-def checked_here(store, body, before):
-    """All fingerprints and all probes, asked in one way."""
-    return compare(store, body, before or {"tasks": {}}, lambda place: [(100, 1)])
 
 
 def sound(model):

@@ -8,10 +8,10 @@ import os
 import shutil
 import struct
 
-import lives
 import numpy as np
 import pyarrow as pa
 import pytest
+from in_process import checked_here
 
 from lifelong import LivingModel
 from lifelong.data.splits import TRAIN, Split, user_parts
@@ -140,7 +140,7 @@ def in_process(patch):
     """The check before a commit in this process, and no waiting for a disk."""
     patch.setattr(os, "fsync", lambda descriptor: None)
     for module in (committing, erasing):
-        patch.setattr(module, "check_candidate", lives.checked_here)
+        patch.setattr(module, "check_candidate", checked_here)
 
 
 # -- looking for people ----------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lives
+from in_process import check_here
 
 from lifelong import LivingModel
 from lifelong.asking.inference import Answering
@@ -38,7 +39,7 @@ ask_in_fresh_processes = certificate.ask_anew
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
     """All that fresh processes do is done in this one, each task asked once and in requests of seven."""
-    lives.check_here(monkeypatch)
+    check_here(monkeypatch)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody cuts the power here
     monkeypatch.setattr(certifying, "REQUEST_SIZES", (7, 100))
     monkeypatch.setattr(

@@ -12,6 +12,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lives
+from in_process import check_here
 
 from lifelong import LivingModel, living
 from lifelong.cli import main
@@ -28,7 +29,7 @@ from lifelong.testing.store import KillAt, Watched, in_child
 
 @pytest.fixture
 def model(tmp_path, tmp_path_factory, monkeypatch):
-    lives.check_here(monkeypatch)
+    check_here(monkeypatch)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody cuts the power here
     return lives.copy_of(tmp_path_factory, tmp_path)
 
