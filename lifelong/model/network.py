@@ -144,10 +144,11 @@ class TaskNet(nn.Module):
         return self.head.scores(users_BD, self.items, seen)
 
     def answer_loss(self, users_ND: Tensor, batch: Batch) -> Tensor:
-        """The head's mean loss at the batch's N points."""
+        """The head's mean loss at the batch's N points, a scalar; float32, whatever the states were computed in."""
         assert self.head is not None
         seen = batch.seen if self.head.needs_seen else None
-        return self.head.loss(users_ND, batch.targets_N, self.items, batch.negatives, seen)
+        with torch.autocast(users_ND.device.type, enabled=False):
+            return self.head.loss(users_ND.float(), batch.targets_N, self.items, batch.negatives, seen)
 
     def _read_by_head(self, states_ND: Tensor, history: History, rows_N: Tensor | None = None) -> Tensor:
         return states_ND if self.head is None or self.answers == "items" else self._joined(states_ND, history, rows_N)

@@ -143,6 +143,20 @@ def check_gradients(make: Make) -> None:
         assert bool(parameter.grad.any()), f"the gradient of {name} is 0 everywhere"
 
 
+def check_in_bfloat16(make: Make) -> None:
+    """Where matrix products are computed in bfloat16, states are close to those in float32 and every gradient is finite."""
+    encoder = seasoned(make)
+    window = example(encoder)
+    whole_BLD = states_of(encoder, *window)
+    with torch.autocast(whole_BLD.device.type, torch.bfloat16):
+        half_BLD = encoder(*window).float()
+    off, scale = float((half_BLD.detach() - whole_BLD).abs().mean()), float(whole_BLD.abs().mean())
+    assert off < 0.05 * scale, f"states are {off / scale:.1%} off in bfloat16"
+    half_BLD.square().sum().backward()
+    for name, parameter in encoder.named_parameters():
+        assert parameter.grad is None or bool(parameter.grad.isfinite().all()), f"the gradient of {name} is not finite"
+
+
 def check_shapes(make: Make) -> None:
     """Full, short and empty windows, one user or many: finite float32 states (B, L, D)."""
     encoder = seasoned(make)
@@ -243,6 +257,7 @@ ENCODER_CHECKS: tuple[Callable[[Make], None], ...] = (
     check_slots,
     check_openings,
     check_gradients,
+    check_in_bfloat16,
     check_shapes,
     check_functional_call,
     check_learning,

@@ -80,6 +80,26 @@ def check_points(objective: Objective) -> None:
     assert abs(alone - twice) < 1e-5, "the loss is no mean over the points"
 
 
+def check_in_bfloat16(objective: Objective) -> None:
+    """Where matrix products are computed in bfloat16 the loss stays float32 and close, and every gradient is finite."""
+    net, batch = checkerboard(objective)
+    net.eval()
+    losses = []
+    for half in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            losses.append(net(objective, batch))
+    assert losses[1].dtype == torch.float32, f"the loss is {losses[1].dtype}"
+    whole, half_ = (float(loss.detach()) for loss in losses)
+    assert abs(half_ - whole) < 0.03 * max(1.0, abs(whole)), (
+        f"the loss is {half_:.4f} in bfloat16, {whole:.4f} in float32"
+    )
+    losses[1].backward()
+    gradients = [p.grad for p in net.parameters() if p.grad is not None]
+    assert gradients, "no parameter gets a gradient"
+    assert all(torch.isfinite(grad).all() for grad in gradients), "a gradient is not finite"
+
+
 def _loss_of(objective: Objective, net: TaskNet, batch: Batch, times: int) -> float:
     """The loss of the last point of the first user, so many times over, whatever is drawn being the same."""
     torch.manual_seed(0)
@@ -102,7 +122,7 @@ def _train(objective: Objective, net: TaskNet, batch: Batch, steps: int) -> list
     return losses
 
 
-OBJECTIVE_CHECKS = (check_learns, check_tells_users_apart, check_points)
+OBJECTIVE_CHECKS = (check_learns, check_tells_users_apart, check_points, check_in_bfloat16)
 
 
 def check_objective(objective: Objective) -> None:

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from lifelong.core import compute
 from lifelong.core.compute import Compute
 from lifelong.core.errors import UsageError
 
@@ -19,17 +18,16 @@ def test_a_device_that_is_not_there_is_named(name):
         Compute(device=name).place()
 
 
-def test_bfloat16_where_the_processor_has_it_and_where_it_is_asked_for(monkeypatch):
-    cpu = torch.device("cpu")
+def test_bfloat16_on_gpus_that_have_it_and_where_it_is_asked_for(monkeypatch):
+    asked = Compute(device="cpu", precision="bfloat16")
+    assert (_product(asked), asked.identity()[1]) == (torch.bfloat16, "bfloat16")
+    assert (_product(Compute(device="cpu")), Compute(device="cpu").identity()[1]) == (torch.float32, "float32")
+    for has_it in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda has_it=has_it: has_it)
+        assert Compute()._in_bfloat16(torch.device("cuda")) == has_it
+        assert not Compute(precision="float32")._in_bfloat16(torch.device("cuda"))
 
-    def product(made):
-        with made.autocast(cpu):
-            return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
 
-    for flags, dtype in ((frozenset(), torch.float32), (frozenset({"amx_bf16"}), torch.bfloat16)):
-        monkeypatch.setattr(compute, "_processor_flags", lambda flags=flags: flags)
-        assert product(Compute(device="cpu")) == dtype
-        assert Compute(device="cpu").identity()[1] == str(dtype).removeprefix("torch.")
-    assert product(Compute(device="cpu", precision="float32")) == torch.float32
-    monkeypatch.setattr(compute, "_processor_flags", frozenset)
-    assert product(Compute(device="cpu", precision="bfloat16")) == torch.bfloat16
+def _product(made):
+    with made.autocast(torch.device("cpu")):
+        return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype

@@ -154,6 +154,15 @@ class Idle(Mean):
         self.idle = nn.Parameter(torch.zeros(3))
 
 
+class Large(Mean):
+    """Takes a small difference of large products, of which bfloat16 keeps nothing."""
+
+    def forward(self, vectors_BLD, valid_BL):
+        far_BLD = F.linear(self.mixed(vectors_BLD, valid_BL), self.linear.weight + 1000, self.linear.bias)
+        near_BLD = F.linear(self.mixed(vectors_BLD, valid_BL), torch.full_like(self.linear.weight, 1000))
+        return zero_pads(self.slot(far_BLD - near_BLD), valid_BL)
+
+
 class Double(Mean):
     """Computes in float64."""
 
@@ -247,6 +256,7 @@ class OneSided(Whole):
         (Boastful, contract.check_openings),
         (Misfed, contract.check_openings),
         (Idle, contract.check_gradients),
+        (Large, contract.check_in_bfloat16),
         (Double, contract.check_shapes),
         (Flattened, contract.check_functional_call),
         (Deaf, contract.check_learning),

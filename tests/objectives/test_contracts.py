@@ -22,6 +22,13 @@ class Summed(Autoregressive):
         return super().loss(net, batch) * len(batch)
 
 
+class Halved(Autoregressive):
+    """Gives the loss in whatever precision products come."""
+
+    def loss(self, net, batch):
+        return super().loss(net, batch).to((net.items.weight @ net.items.weight.T).dtype)
+
+
 class Frozen(Autoregressive):
     """Does not train the encoder."""
 
@@ -52,6 +59,7 @@ BROKEN = [
     (Frozen, contract.check_learns),
     (Killing, contract.check_tells_users_apart),
     (Telling, contract.check_tells_users_apart),
+    (Halved, contract.check_in_bfloat16),
 ]
 
 

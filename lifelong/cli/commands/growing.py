@@ -31,7 +31,7 @@ PRECISION = argument(
     "--precision",
     choices=("auto", "float32", "bfloat16"),
     default="auto",
-    help="of matrix products in training; auto takes bfloat16 where the hardware has it",
+    help="of matrix products in training; auto takes bfloat16 on GPUs that have it",
 )
 COMPILE = argument("--compile", action="store_true", help="let torch.compile fuse a training step; pays on a GPU")
 PARALLEL = argument(
