@@ -19,9 +19,11 @@ class Compute:
     device: str = "auto"
     """cpu, cuda, cuda:1, …; auto: the first GPU where there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products; auto: bfloat16 on GPUs that have it. Weights, losses and the optimizer stay float32. On processors that
-    have it too (AVX-512) the casts cost encoders of width 64 more than the products gain: an epoch of SASRec takes 1.23 times
-    as long, one of GRU4Rec 1.04 times (benchmarks/configs, MovieLens-100k)."""
+    """Of matrix products; auto: bfloat16 on GPUs that have it. Weights, losses and the optimizer stay float32.
+
+    On processors that have it (AVX-512) casts cost an encoder of width 64 more than the products gain: an epoch of SASRec takes
+    1.23 times as long, one of GRU4Rec 1.04 times (benchmarks/configs, MovieLens-100k).
+    """
     compile: bool = False
     """Let torch.compile fuse a step; pays on a GPU, in runs of some minutes."""
     parallel: Literal["ddp", "fsdp"] = "ddp"
