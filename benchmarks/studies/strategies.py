@@ -1,9 +1,12 @@
 """Every strategy × task: forgetting runs with three seeds, and for isolating strategies the exact count of changed bits."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.studies.tables import Entries, ranged, signed, table
+import numpy as np
+
+from benchmarks.studies.tables import Entries, by, difference, parts, ranged, signed, table
 from benchmarks.studies.worlds import RUNS, SEEDS, tree, worlds
 from lifelong import run_forgetting
 from lifelong.core.registry import names
@@ -14,22 +17,31 @@ ABOUT = (
     "measured again after every addition. Values are the task's own first metric on its own test cases."
 )
 
+MEASURES = {
+    "forgetting": "forgetting",
+    "backward_transfer": "backward transfer",
+    "forward_gain": "forward gain over scratch",
+    "intransigence": "intransigence",
+}
+Records = Sequence[Mapping[str, Any]]
+"""What was found with each seed."""
+
 
 def jobs(quick: bool) -> list[str]:
-    """One forgetting run a world; it goes on by itself where it was stopped."""
-    return list(worlds(quick))
+    """world/seed: a forgetting run, which goes on by itself where it was stopped."""
+    return [f"{world}/seed{seed}" for seed in SEEDS[: 2 if quick else None] for world in worlds(quick)]
 
 
 def run(key: str, quick: bool) -> dict[str, Any]:
-    """All strategies, all seeds."""
-    world = worlds(quick)[key]
-    tasks = [world.path(name) for name in (world.first, *world.labels, *world.others)]
-    out = RUNS / ("quick" if quick else "strategies") / f"{key}-{tree()}"
-    seeds = 2 if quick else len(SEEDS)
+    """All strategies with one seed."""
+    name, seed_ = key.split("/")
+    world, seed = worlds(quick)[name], int(seed_.removeprefix("seed"))
+    tasks = [world.path(task) for task in (world.first, *world.labels, *world.others)]
+    out = RUNS / ("quick" if quick else "strategies") / f"{name}-{tree()}-seed{seed}"
     made = run_forgetting(
-        tasks, chosen(quick), out, seeds=seeds, settings=world.settings, command=f"benchmarks.results {key}"
+        tasks, chosen(quick), out, seed=seed, settings=world.settings, command=f"benchmarks.results {key}"
     )
-    kept = ("tasks", "seeds", "orders", "dataset", "notice", "statistics", "runs", "baselines", "minutes")
+    kept = ("tasks", "dataset", "notice", "statistics", "runs", "baselines", "minutes")
     isolating = {name: s["isolates"] for name, s in made["strategies"].items()}
     metric = dict(zip(*((s := next(iter(made["strategies"].values())))["tasks"], s["metric"]), strict=True))
     return json.loads(json.dumps({**{k: made[k] for k in kept if k in made}, "isolates": isolating, "metric": metric}))
@@ -44,65 +56,47 @@ def chosen(quick: bool) -> list[str]:
 
 def tables(entries: Entries) -> list[dict[str, Any]]:
     """A summary and a table of tasks for every world."""
-    return [made for world, record in entries.items() for made in (_summary(world, record), _tasks(world, record))]
+    found = {world: by(entries, world) for world in parts(entries, 0)}
+    return [made for world, records in found.items() for made in (_summary(world, records), _tasks(world, records))]
 
 
-def _summary(world: str, record: Any) -> dict[str, Any]:
+def _summary(world: str, records: Records) -> dict[str, Any]:
     rows = []
-    for name, found in record["statistics"]["strategies"].items():
-        runs = [r for r in record["runs"] if r["strategy"] == name]
+    for name, isolating in records[0]["isolates"].items():
+        runs = [r for record in records for r in record["runs"] if r["strategy"] == name]
         bits = sum(r["changed_bits"] for r in runs)
-        isolating = record["isolates"][name]
         promise = "0, exactly" if isolating and not bits else f"{bits:,}" + (" **BROKEN**" if isolating else "")
-        measures = [found.get(key) for key in ("forgetting", "backward_transfer", "forward_gain", "intransigence")]
-        size = sum(sum(r["bytes"][1:]) for r in runs) / len(runs) / max(1, len(runs[0]["bytes"]) - 1)
-        seconds = sum(sum(r["seconds"][1:]) for r in runs) / len(runs) / max(1, len(runs[0]["seconds"]) - 1)
-        rows.append((name, promise, *(_mean(m) for m in measures), f"{size / 1000:,.0f} kB", f"{seconds:.0f} s"))
-    header = (
-        "strategy",
-        "changed probe values, all runs",
-        "forgetting",
-        "backward transfer",
-        "forward gain over scratch",
-    )
-    header += ("intransigence", "stored a task", "time a task")
-    note = f"{len(record['seeds'])} seeds; ± is Student's 95 % interval over seeds. {record.get('notice', '')}"
+        told = [record["statistics"]["strategies"][name] for record in records]
+        measures = (_over([t.get(key) for t in told]) for key in MEASURES)
+        size, seconds = (np.mean([v for r in runs for v in r[key][1:]]) for key in ("bytes", "seconds"))
+        rows.append((name, promise, *measures, f"{size / 1000:,.0f} kB", f"{seconds:.0f} s"))
+    header = ("strategy", "changed probe values, all runs", *MEASURES.values(), "stored a task", "time a task")
+    note = f"{len(records)} seeds; ± is Student's 95 % interval over seeds. {records[0].get('notice', '')}"
     return table(f"{world}: every strategy", header, rows, note)
 
 
-def _mean(found: Any) -> str:
-    return ranged(found["values"]) if found else "–"
+def _over(seeds: Sequence[Any]) -> str:
+    """What each seed's run found, as one."""
+    return ranged(value for found in seeds if found for value in found["values"])
 
 
-def _tasks(world: str, record: Any) -> dict[str, Any]:
-    rows, against = [], record["statistics"]["against"]
-    for task, metric in record["metric"].items():
-        for name, tasks in record["statistics"]["tasks"].items():
-            t = tasks[task]
-            flag = " **negative**" if t["negative_transfer"] else ""
-            end, first = (ranged(t[key]["values"]) for key in ("at_the_end", "just_learnt"))
-            gain, than = signed(t["gain"]) + flag, signed(t["difference"])
-            rows.append(
-                (
-                    f"{task}, {metric}",
-                    name,
-                    first,
-                    end,
-                    gain,
-                    than,
-                    f"{t['bytes'] / 1000:,.0f} kB",
-                    f"{t['epochs']:.0f}",
-                )
-            )
-    header = (
-        "task",
-        "strategy",
-        "just learnt",
-        "at the end",
-        "over scratch",
-        f"at the end, minus {against}",
-        "stored",
-        "epochs",
-    )
+def _paired(seeds: Sequence[Any]) -> dict[str, Any] | None:
+    """Each seed's difference, with its interval over users, as one."""
+    return difference([{"value": found["mean"], **found} for found in seeds if found])
+
+
+def _tasks(world: str, records: Records) -> dict[str, Any]:
+    rows = []
+    for task, metric in records[0]["metric"].items():
+        for name in records[0]["isolates"]:
+            told = [record["statistics"]["tasks"][name][task] for record in records]
+            gain, than = (_paired([t[key] for t in told]) for key in ("gain", "difference"))
+            flag = " **negative**" if gain and gain["high"] < 0 else ""
+            first, end = (_over([t[key] for t in told]) for key in ("just_learnt", "at_the_end"))
+            size, epochs = (np.mean([t[key] for t in told]) for key in ("bytes", "epochs"))
+            values = (first, end, signed(gain) + flag, signed(than), f"{size / 1000:,.0f} kB", f"{epochs:.0f}")
+            rows.append((f"{task}, {metric}", name, *values))
+    against = f"at the end, minus {records[0]['statistics']['against']}"
+    header = ("task", "strategy", "just learnt", "at the end", "over scratch", against, "stored", "epochs")
     note = "Differences are paired user by user; their intervals cover users and seeds. Bold: clear of zero."
     return table(f"{world}: strategy × task", header, rows, note)
