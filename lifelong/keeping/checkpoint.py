@@ -101,10 +101,15 @@ def load(store: Store, body: dict[str, Any]) -> Loaded:
             items=pa.array(items, pa.string()),
             first_row=entry["first_row"],
             parts=entry["parts"],
-            record=checked_record(*_json(store, entry["files"], "record")),
+            record=read_record(store, entry["files"]),
             encoding=_encoding(store, entry),
         )
     return Loaded(design, bank, members)
+
+
+def read_record(store: Store, files: Files) -> dict[str, Any]:
+    """What a task's files say of how it was learnt: from which data, with which seed, in how many epochs."""
+    return checked_record(*_json(store, files, "record"))
 
 
 def _stored(store: Store, files: Files) -> int:

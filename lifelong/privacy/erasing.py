@@ -71,12 +71,11 @@ def erase(
     """
     progress, before = progress or Silent(), model._standing()
     plan = plan_erasure(model, users, instead or {}, progress)
-    data = {model.members[name].record["data"] for name in plan.own} - set(plan.data.values())
     with _beside(model, plan) as folder:
         grown = _grow(model, plan, folder, compute or Compute(), progress) if plan.anew else model
         erased = _commit(model, grown, plan, before.sha256, int(time.time() + grace), progress)
     _forget_work(model)
-    removed = sum(remove_prepared(model.cache or cache_folder(), key) for key in data)
+    removed = sum(remove_prepared(model.cache or cache_folder(), key) for key in plan.held - set(plan.data.values()))
     return Erased(**{**asdict(erased), "prepared": removed})
 
 

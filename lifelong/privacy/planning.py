@@ -11,8 +11,9 @@ from lifelong.continual.view import grows
 from lifelong.core.errors import DataError, UsageError
 from lifelong.core.progress import Progress
 from lifelong.growing.making import make_strategy
+from lifelong.keeping.checkpoint import read_record
 from lifelong.keeping.entries import check_names
-from lifelong.keeping.identities import follow
+from lifelong.keeping.identities import Life, follow
 from lifelong.living import LivingModel
 from lifelong.model.member import Member
 from lifelong.model.seen import found_in
@@ -25,7 +26,7 @@ class Plan:
     """ids: who is to be erased; never shown. own: tasks that have learnt from one of them. anew: task -> why it is learnt
     anew, in order; kept: those that stay, as far as is known before they are laid. tasks: what is learnt where one is. data:
     task -> key of the data it would be learnt from. elsewhere: identities of the past that have learnt from them, which a
-    purge takes.
+    purge takes. held: keys of the data that tasks, of now and of the past, have learnt from with them.
     """
 
     ids: pa.Array = field(repr=False)
@@ -35,6 +36,7 @@ class Plan:
     tasks: dict[str, Task] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
     elsewhere: list[str] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
 
 
 def plan_erasure(model: LivingModel, users: Sequence[str], instead: Mapping[str, Task], progress: Progress) -> Plan:
@@ -51,7 +53,11 @@ def plan_erasure(model: LivingModel, users: Sequence[str], instead: Mapping[str,
     plan.own = list(affected)
     plan.anew = _with_dependants(model, affected)
     plan.kept = [name for name in model.members if name not in plan.anew]
-    plan.elsewhere = _elsewhere(model, plan.ids)
+    past = _of_the_past(model, plan.ids)
+    plan.elsewhere = [f"{life.task} {life.identity}" for life in past]
+    records = [model.members[name].record for name in plan.own]
+    records += [read_record(model.store, life.entry["files"]) for life in past]
+    plan.held = {record["data"] for record in records}
     if not plan.anew and not plan.elsewhere:
         raise UsageError(f"{model.store.path}: no task has learnt from {_them(plan)}; there is nothing to erase")
     for name in plan.anew:
@@ -142,13 +148,17 @@ def _with_dependants(model: LivingModel, affected: Mapping[str, str]) -> dict[st
     return anew
 
 
-def _elsewhere(model: LivingModel, ids: pa.Array) -> list[str]:
-    """Tasks of the past, with their identity, that have learnt from one of them and that no purge is to take yet."""
+def _of_the_past(model: LivingModel, ids: pa.Array) -> list[Life]:
+    """Tasks of the past that have learnt from one of them and that no purge is to take yet."""
     log = model.store.log()
     gone = model.store.collected() | ended(log)
     past = [life for life in follow(log)[0] if life.ended and not set(life.versions) <= gone]
-    found = {(life.task, life.identity): found_in(model.store, life.entry["files"], ids) for life in past}
-    return [" ".join(key) for key, parts in found.items() if parts and any(held_U.any() for held_U in parts.values())]
+    found = [found_in(model.store, life.entry["files"], ids) for life in past]
+    return [
+        life
+        for life, parts in zip(past, found, strict=True)
+        if parts and any(held_U.any() for held_U in parts.values())
+    ]
 
 
 def _them(plan: Plan) -> str:

@@ -179,6 +179,21 @@ def test_the_prepared_data_that_held_them_go(world):
     assert people.people_in(world / "model") == []
 
 
+def test_so_do_those_that_a_task_of_the_past_was_learnt_from(world):
+    user, other, model = people.someone("east"), people.someone("east", TEST), opened(world)
+    keys = [model.members["east_claims"].record["data"]]
+    task = model.members["east_claims"].task
+    with (world / "east-events.csv").open("a") as file:
+        file.write(f"{other},i01,1700000000\r\n")
+    model.remove("east_claims")
+    model.add_task(task)
+    keys.append(model.members["east_claims"].record["data"])
+    people.take_out(world, user)
+    assert erase(model, [user]).prepared == 2
+    left = "".join(path.read_text() for path in (world / "cache").glob("*/meta.json"))
+    assert [key in left for key in keys] == [False, False]
+
+
 class Stop(Exception):
     """A kill, as an erasure sees it."""
 
