@@ -189,7 +189,7 @@ class Growth:
     def _start(self, net: TaskNet) -> None:
         if self.design.items:
             start_bias(net, self.cases.train.targets_N)
-        if self.parent and self.strategy.from_parent:
+        if (self.parent and self.strategy.from_parent) or (net.head and net.head.starts_alone):
             feed = make_feed(self.task, self.cases, self.design, self.seed, None)
             start_head(net, self.cases, feed, self.design.past, self.seed)
 

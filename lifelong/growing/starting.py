@@ -1,16 +1,20 @@
 """What a task has before its first step: fresh weights, a long-term table in closed form, a head solved on user vectors."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lifelong.continual.site import Initial
 from lifelong.continual.view import ITEM_TABLE
+from lifelong.core.types import Seen
 from lifelong.data.feeds import case_batches
 from lifelong.data.sequences import Points, last_ends
 from lifelong.growing.training import Feed
+from lifelong.heads.base import Known
 from lifelong.heads.next_item import NextItem
 from lifelong.model.cases import Cases
 from lifelong.model.contents import ItemSource
@@ -91,12 +95,9 @@ def start_head(net: TaskNet, cases: Cases, feed: Feed, past: int, seed: int) -> 
     net.eval()
     if net.answers == "items":
         users_NW, targets_N = _before_events(net, feed)
-        net.head.solve(users_NW, targets_N, users_NW[:0], targets_N[:0])
+        net.head.solve(Known(users_NW, targets_N), Known(users_NW[:0], targets_N[:0]))
         return True
-    train, valid = _some(cases.train, seed), cases.valid
-    vectors = [_vectors(net, cases, points, past) for points in (train, valid)]
-    targets = [torch.from_numpy(points.targets_N) for points in (train, valid)]
-    net.head.solve(vectors[0], targets[0], vectors[1], targets[1])
+    net.head.solve(*(_known(net, cases, points, past) for points in (_some(cases.train, seed), cases.valid)))
     return True
 
 
@@ -135,8 +136,23 @@ def _before_events(net: TaskNet, feed: Feed) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _vectors(net: TaskNet, cases: Cases, points: Points, past: int) -> Tensor:
-    """What the head reads of each point's user, (N, W) float32, on the CPU."""
+def _known(net: TaskNet, cases: Cases, points: Points, past: int) -> Known:
+    """What the head reads of each point's user, what is right, and what was before, where the head asks for it; on the CPU."""
     device = next(net.encoder.parameters()).device
-    batches = case_batches(cases.sequences, points, net.encoder.length, BATCH, past)
-    return torch.cat([net.users(batch.to(device).history).cpu() for batch in batches])
+    users, rows = [], []
+    for batch in case_batches(cases.sequences, points, net.encoder.length, BATCH, past):
+        history = batch.to(device).history
+        users.append(net.users(history).cpu())
+        seen = net.seen(history)
+        rows += [] if seen is None else [seen.rows_BS.cpu()]
+    return Known(torch.cat(users), torch.from_numpy(points.targets_N), _together(rows))
+
+
+def _together(rows: Sequence[Tensor]) -> Seen | None:
+    """All that every one of these users has seen, (B, S) each, of whatever S."""
+    if not rows:
+        return None
+    longest = max(rows_BS.shape[1] for rows_BS in rows)
+    rows_BS = torch.cat([F.pad(part, (longest - part.shape[1], 0)) for part in rows])
+    users_B = torch.arange(len(rows_BS))
+    return Seen(rows_BS, None, users_B, torch.full_like(users_B, longest))

@@ -11,6 +11,16 @@ from torch import Tensor, nn
 from lifelong.core.types import ItemVectors, Negatives, Outcome, Seen
 
 
+@dataclass(frozen=True)
+class Known:
+    """Users whose right answers are known: users_NW float32, what the head reads of each; targets_N as Head.loss has them;
+    seen: what lies before, where the head needs it."""
+
+    users_NW: Tensor
+    targets_N: Tensor
+    seen: Seen | None = None
+
+
 class Head(nn.Module, ABC):
     """Turns user vectors (B, D) into scores (B, C) over the task's own frozen catalogue of C items or classes.
 
@@ -40,6 +50,9 @@ class Head(nn.Module, ABC):
 
     def prepare(self, targets_N: Tensor) -> None:
         """Be told the right answers of training, once, before it begins; what is kept of them is a buffer of the head's."""
+
+    def widen(self, rows: int) -> None:
+        """Be told how many rows the item table has, once, before it gets any values; for what the head keeps of each item."""
 
     def probabilities(self, scores_NC: Tensor) -> Tensor:
         """What is said of each score (N, C), float32: the probability of each class or label; anything else as it is.
@@ -84,11 +97,14 @@ class Head(nn.Module, ABC):
         """Whether `solve` can find its parameters."""
         return False
 
-    def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
-        """Take the parameters that fit best on fixed user vectors, (N, W) float32 of training and of validation users.
+    @property
+    def starts_alone(self) -> bool:
+        """Whether `solve` is of use to a task that stands on no other, too."""
+        return False
 
-        A task that stands on another begins there. Only where `solvable`.
-        """
+    def solve(self, train: Known, valid: Known) -> None:
+        """Take the parameters that fit best on fixed user vectors; a task that stands on another begins there. Only where
+        `solvable`."""
 
     @abstractmethod
     def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:

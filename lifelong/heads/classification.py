@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.core.types import Classified, ItemVectors, Negatives, Outcome, Seen
-from lifelong.heads.base import Head
+from lifelong.heads.base import Head, Known
+from lifelong.heads.layers.wide import Wide
 from lifelong.heads.losses.weights import balanced
+
+if TYPE_CHECKING:
+    from lifelong.heads.layers.fitting import Solved
 
 
 class Classification(Head):
@@ -30,6 +34,9 @@ class Classification(Head):
 
         solved: bool = True
         """Whether a task that stands on another begins with the logistic regression on its parent's user vectors."""
+        wide: bool = False
+        """Whether each item of the past counts by itself, too (layers/wide.py). Mean AUC of eight profile labels .704 against
+        .688 without, macro-F1 .341 against .337, for 4 bytes an item and class. Fitted where the head is solved."""
 
     answers: ClassVar[str] = "classes"
     objective: ClassVar[str] = "supervised"
@@ -40,12 +47,24 @@ class Classification(Head):
         self.options = config
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(width, len(catalogue))
+        self.wide: Wide | None = None
         nn.init.normal_(self.output.weight, std=0.02)
         nn.init.zeros_(self.output.bias)
 
+    def widen(self, rows: int) -> None:
+        """Make the wide path, where there is to be one."""
+        if self.options.wide:
+            self.wide = Wide(rows, len(self.output.bias))
+
+    @property
+    def needs_seen(self) -> bool:
+        """The wide path reads the items themselves."""
+        return self.wide is not None
+
     def scores(self, users_BD: Tensor, items: ItemVectors, seen: Seen | None = None) -> Tensor:
         """Logits (B, C)."""
-        return self.output(self.dropout(users_BD))
+        logits_BC: Tensor = self.output(self.dropout(users_BD))
+        return logits_BC if self.wide is None or seen is None else logits_BC + self.wide(seen)
 
     def loss(
         self,
@@ -56,7 +75,7 @@ class Classification(Head):
         seen: Seen | None = None,
     ) -> Tensor:
         """Cross-entropy, mean over the points."""
-        logits_NC = self.scores(users_ND, items)
+        logits_NC = self.scores(users_ND, items, seen)
         weight_C = balanced(targets_N, logits_NC.shape[1]) if self.options.weighting == "balanced" else None
         return F.cross_entropy(logits_NC, targets_N, weight_C, label_smoothing=self.options.label_smoothing)
 
@@ -65,15 +84,32 @@ class Classification(Head):
         """By a convex fit."""
         return self.options.solved
 
-    def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
-        """Logistic regression, its penalty chosen on validation users (heads/layers/fitting.py)."""
+    @property
+    def starts_alone(self) -> bool:
+        """The wide path is fitted, whatever else the task begins with."""
+        return self.wide is not None
+
+    @torch.no_grad()
+    def solve(self, train: Known, valid: Known) -> None:
+        """Logistic regression, its penalty chosen on validation users (heads/layers/fitting.py); together with the wide path,
+        where there is one (heads/layers/wide_fitting.py)."""
+        found = self._solved(train, valid) if self.wide is None else self._solved_with(self.wide, train, valid)
+        self.output.weight.copy_(found.weight_CW)
+        self.output.bias.copy_(found.bias_C)
+
+    def _solved(self, train: Known, valid: Known) -> "Solved":
         from lifelong.heads.layers.fitting import solve_classes  # scikit-learn takes a second to import
 
-        classes, weighting = len(self.output.bias), self.options.weighting
-        found = solve_classes(users_NW, targets_N, valid_NW, valid_targets_N, classes, weighting=weighting)
-        with torch.no_grad():
-            self.output.weight.copy_(found.weight_CW)
-            self.output.bias.copy_(found.bias_C)
+        given = (train.users_NW, train.targets_N, valid.users_NW, valid.targets_N)
+        return solve_classes(*given, len(self.output.bias), weighting=self.options.weighting)
+
+    def _solved_with(self, wide: Wide, train: Known, valid: Known) -> "Solved":
+        from lifelong.heads.layers.wide_fitting import solve_wide
+
+        rows, classes = len(wide.table_VC1), len(self.output.bias)
+        found, idf_V, weight_CV = solve_wide(train, valid, rows, classes, weighting=self.options.weighting)
+        wide.take(idf_V, weight_CV)
+        return found
 
     def outcome(self, scores_NC: Tensor, targets_N: Tensor) -> Outcome:
         """Probabilities and right classes."""

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.core.types import ItemVectors, Labelled, Negatives, Outcome, Seen
-from lifelong.heads.base import Head
+from lifelong.heads.base import Head, Known
 
 
 class MultiLabel(Head):
@@ -82,11 +82,13 @@ class MultiLabel(Head):
         return self.options.solved
 
     @torch.no_grad()
-    def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
+    def solve(self, train: Known, valid: Known) -> None:
         """A logistic regression for each label, its penalty chosen on validation users (heads/layers/fitting.py)."""
         from lifelong.heads.layers.fitting import solve_labels  # scikit-learn takes a second to import
 
-        found = solve_labels(users_NW, targets_N, valid_NW, valid_targets_N, weighting=self.options.weighting)
+        found = solve_labels(
+            train.users_NW, train.targets_N, valid.users_NW, valid.targets_N, weighting=self.options.weighting
+        )
         self.output.weight.copy_(found.weight_CW)
         self.output.bias.copy_(found.bias_C)
 

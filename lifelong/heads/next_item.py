@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lifelong.core.errors import ConfigError
 from lifelong.core.types import ItemVectors, Negatives, Outcome, Ranked, Seen
-from lifelong.heads.base import Head
+from lifelong.heads.base import Head, Known
 from lifelong.heads.layers.copying import Copying, add_mass_, latest, mass_of_items, split_mass
 from lifelong.heads.layers.discriminant import discriminant
 from lifelong.heads.losses.binary import binary_loss, some_negatives
@@ -188,11 +188,11 @@ class NextItem(Head):
         """In closed form, where the table is the head's own."""
         return self.options.solved and self.output is not None and self.options.loss == "softmax"
 
-    def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
+    def solve(self, train: Known, valid: Known) -> None:
         """Linear discriminant analysis; nothing is chosen on validation."""
         assert self.output is not None
         with torch.no_grad():
-            weight_CW, bias_C = discriminant(users_NW, targets_N, len(self.bias))
+            weight_CW, bias_C = discriminant(train.users_NW, train.targets_N, len(self.bias))
             self.output.weight.copy_(weight_CW)
             self.bias.copy_(bias_C)
 

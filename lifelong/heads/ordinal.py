@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.core.types import Classified, ItemVectors, Negatives, Outcome, Seen
-from lifelong.heads.base import Head
+from lifelong.heads.base import Head, Known
 from lifelong.heads.losses.weights import balanced
 
 PENALTIES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
@@ -103,18 +103,18 @@ class Ordinal(Head):
         """By a smooth fit of few numbers."""
         return self.options.solved
 
-    def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
+    def solve(self, train: Known, valid: Known) -> None:
         """The penalised likelihood's maximum on standardised columns, the penalty chosen on validation users."""
-        mean_W, deviation_W = users_NW.mean(0), users_NW.std(0, correction=0)
+        mean_W, deviation_W = train.users_NW.mean(0), train.users_NW.std(0, correction=0)
         deviation_W = torch.where(deviation_W > 1e-6, deviation_W, torch.inf)  # a column that never varies: weight 0
-        train, valid = ((vectors - mean_W) / deviation_W for vectors in (users_NW, valid_NW))
+        train_NW, valid_NW = ((known.users_NW - mean_W) / deviation_W for known in (train, valid))
         fitted = copy.deepcopy(self).cpu().eval()
         nn.init.zeros_(fitted.output.weight)
         best, lowest_loss = fitted.state_dict(), torch.inf
         for penalty in PENALTIES:  # from the greatest on, each from where the one before ended
-            fitted._fit(train, targets_N, penalty)
+            fitted._fit(train_NW, train.targets_N, penalty)
             with torch.no_grad():
-                loss = float(fitted._loss(valid, valid_targets_N))
+                loss = float(fitted._loss(valid_NW, valid.targets_N))
             if loss < lowest_loss:
                 best, lowest_loss = copy.deepcopy(fitted.state_dict()), loss
         best["output.weight"] /= deviation_W

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lifelong.core.types import Estimated, ItemVectors, Negatives, Outcome, Seen
-from lifelong.heads.base import Head
+from lifelong.heads.base import Head, Known
 
 
 class Regression(Head):
@@ -77,11 +77,11 @@ class Regression(Head):
         return self.options.solved
 
     @torch.no_grad()
-    def solve(self, users_NW: Tensor, targets_N: Tensor, valid_NW: Tensor, valid_targets_N: Tensor) -> None:
+    def solve(self, train: Known, valid: Known) -> None:
         """Ridge regression, its penalty chosen on validation users (heads/layers/fitting.py)."""
         from lifelong.heads.layers.fitting import solve_number  # scikit-learn takes a second to import
 
-        found = solve_number(users_NW, targets_N, valid_NW, valid_targets_N)
+        found = solve_number(train.users_NW, train.targets_N, valid.users_NW, valid.targets_N)
         self.output.weight.copy_(found.weight_CW / self.scale.cpu())
         self.output.bias.copy_((found.bias_C - self.mean.cpu()) / self.scale.cpu())
 

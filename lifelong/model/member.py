@@ -101,13 +101,15 @@ def skeleton(
     rows_C = known.rows_of(pa.array(catalogue, pa.string())) if task.data.label is None else np.zeros(1, np.int32)
     rows = torch.from_numpy(rows_C.astype(np.int64)) if len(rows_C) and rows_C.all() else None
     net = TaskNet(design, view.rows, None, table="meta", items=items)
-    net.head = _make_head(task, net, catalogue, rows)
+    net.head = _make_head(task, net, catalogue, rows, view.rows)
     return net
 
 
-def _make_head(task: Task, net: TaskNet, catalogue: tuple[str, ...], rows_C: Tensor | None) -> Head:
+def _make_head(task: Task, net: TaskNet, catalogue: tuple[str, ...], rows_C: Tensor | None, rows: int) -> Head:
     _, cls, config = registry.make_config("heads", task.head, f"task {task.name}: head", outside=False)
-    return cls(config, net.width if cls.answers == "items" else net.user_width, catalogue, rows_C)
+    head = cls(config, net.width if cls.answers == "items" else net.user_width, catalogue, rows_C)
+    head.widen(rows)
+    return head
 
 
 def make_parts(specs: dict[str, Any], net: TaskNet) -> dict[str, Part]:

@@ -58,9 +58,9 @@ def test_it_is_the_same_again_and_samples_are_of_training_users_alone(living, mo
     living.add_task(worlds.label(0, fit=SLOW, strategy="probe"))
     net, cases = living.answering("label_0").net, living.cases("label_0")
     looked_at = []
-    vectors = starting._vectors
+    known = starting._known
     monkeypatch.setattr(
-        starting, "_vectors", lambda n, c, points, past: (looked_at.append(points), vectors(n, c, points, past))[1]
+        starting, "_known", lambda n, c, points, past: (looked_at.append(points), known(n, c, points, past))[1]
     )
     monkeypatch.setattr(starting, "MOST_USERS", 50)
     found = []

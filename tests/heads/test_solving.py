@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lifelong.heads.base import Known
 from lifelong.heads.multi_label import MultiLabel
 from lifelong.heads.ordinal import Ordinal
 from lifelong.heads.regression import Regression
@@ -31,7 +32,7 @@ def solved(head, *given):
     assert head.solvable
     head.eval()
     head.prepare(given[1])
-    head.solve(*given)
+    head.solve(Known(*given[:2]), Known(*given[2:]))
     return head
 
 

@@ -51,19 +51,20 @@ def solve_classes(
     and the bias of half a user. Raises ValueError for no training user.
     """
     targets, valid_targets = targets_N.numpy(), valid_targets_M.numpy()
-    _need_users(len(targets))
-    scale = _Scale.of(train_NW)
+    need_users(len(targets))
+    scale = Scale.of(train_NW)
     train, valid = scale.apply(train_NW), scale.apply(valid_MW)
     counts_C = np.bincount(targets, minlength=classes)
-    weigh_C = 1 / np.maximum(counts_C, 1) if weighting == "balanced" else np.ones(classes)
+    weigh_C = class_weights(counts_C, weighting)
 
     def score(weight_CW: Numbers, bias_C: Numbers) -> float:
-        return -_log_loss(valid @ weight_CW.T + bias_C, valid_targets, weigh_C)
+        return -log_loss(valid @ weight_CW.T + bias_C, valid_targets, weigh_C)
 
     if np.count_nonzero(counts_C) == 1:
         alone = np.zeros((classes, train.shape[1])), np.log(np.maximum(counts_C, 0.5) / len(targets))
-        return _folded(*alone, scale, 0.0, score(*alone))
-    return _best(_path(train, targets, counts_C, strengths, weighting), score, scale)
+        return folded(*alone, scale, 0.0, score(*alone))
+    c, weight_CW, bias_C, found = best_of(path(train, targets, counts_C, strengths, weighting), score)
+    return folded(weight_CW, bias_C, scale, c, found)
 
 
 def solve_labels(
@@ -79,7 +80,7 @@ def solve_labels(
 
     c is the median strength, score the mean one. Raises ValueError for no training user.
     """
-    _need_users(len(targets_NC))
+    need_users(len(targets_NC))
     solved = [
         solve_classes(train_NW, train_N.long(), valid_MW, valid_M.long(), 2, weighting=weighting, strengths=strengths)
         for train_N, valid_M in zip(targets_NC.T, valid_targets_MC.T, strict=True)
@@ -104,8 +105,8 @@ def solve_number(
 
     c is that penalty, as a share of N. Raises ValueError for no training user.
     """
-    _need_users(len(targets_N))
-    scale = _Scale.of(train_NW)
+    need_users(len(targets_N))
+    scale = Scale.of(train_NW)
     train, valid, wanted = scale.apply(train_NW), scale.apply(valid_MW), valid_targets_M.double().numpy()
     mean = float(targets_N.double().mean())
     eigen_W, vectors_WW = np.linalg.eigh(train.T @ train / len(train))
@@ -117,33 +118,36 @@ def solve_number(
         if best is None or score > best[0]:
             best = (score, penalty, weight_W)
     assert best is not None
-    return _folded(best[2][None], np.array([mean]), scale, best[1], best[0])
+    return folded(best[2][None], np.array([mean]), scale, best[1], best[0])
 
 
 @dataclass(frozen=True)
-class _Scale:
+class Scale:
     """Mean and deviation of each column over training users; a column that does not vary counts as deviation 1."""
 
     mean_W: Numbers
     deviation_W: Numbers
 
     @classmethod
-    def of(cls, train_NW: Tensor) -> "_Scale":
+    def of(cls, train_NW: Tensor) -> "Scale":
+        """That of these vectors."""
         train = train_NW.double().numpy()
         mean_W, deviation_W = train.mean(0), train.std(0)
         still_W = deviation_W <= 1e-6 * np.maximum(np.abs(mean_W), 1e-6)
         return cls(mean_W, np.where(still_W, np.inf, deviation_W))  # infinite: its weight becomes exactly 0
 
     def apply(self, vectors_NW: Tensor) -> Numbers:
+        """Standardised, float64."""
         return (vectors_NW.double().numpy() - self.mean_W) / self.deviation_W
 
 
-def _need_users(users: int) -> None:
+def need_users(users: int) -> None:
+    """Raises ValueError for none."""
     if not users:
         raise ValueError("there is no training user to fit a head to")
 
 
-def _path(
+def path(
     train: Numbers, targets: Numbers, counts_C: Numbers, strengths: Iterable[float], weighting: Weighting
 ) -> Iterator[tuple[float, Numbers, Numbers]]:
     """(strength, weights, bias) with growing strength, each fit beginning where the one before ended."""
@@ -154,13 +158,17 @@ def _path(
         yield strength, *_all_classes(model.coef_, model.intercept_, counts_C)
 
 
-def _best(
-    path: Iterator[tuple[float, Numbers, Numbers]], score: Callable[[Numbers, Numbers], float], scale: _Scale
-) -> Solved:
-    """The fit with the highest score; of equal ones the one with the greatest penalty."""
-    scored = [(score(weight_CW, bias_C), strength, weight_CW, bias_C) for strength, weight_CW, bias_C in path]
-    found, strength, weight_CW, bias_C = max(scored, key=lambda one: one[0])
-    return _folded(weight_CW, bias_C, scale, strength, found)
+def best_of(
+    fits: Iterator[tuple[float, Numbers, Numbers]], score: Callable[[Numbers, Numbers], float]
+) -> tuple[float, Numbers, Numbers, float]:
+    """The fit with the highest score, and that score; of equal ones the one with the greatest penalty."""
+    scored = [(*fit, score(*fit[1:])) for fit in fits]
+    return max(scored, key=lambda one: one[3])
+
+
+def class_weights(counts_C: Numbers, weighting: Weighting) -> Numbers:
+    """What a user of each class weighs."""
+    return 1 / np.maximum(counts_C, 1) if weighting == "balanced" else np.ones(len(counts_C))
 
 
 def _all_classes(weight: Numbers, bias: Numbers, counts_C: Numbers) -> tuple[Numbers, Numbers]:
@@ -174,7 +182,7 @@ def _all_classes(weight: Numbers, bias: Numbers, counts_C: Numbers) -> tuple[Num
     return weight_CW, bias_C
 
 
-def _log_loss(logits_MC: Numbers, targets_M: Numbers, weigh_C: Numbers) -> float:
+def log_loss(logits_MC: Numbers, targets_M: Numbers, weigh_C: Numbers) -> float:
     """Mean log loss, each user weighted by its class; 0 without users."""
     if not len(targets_M):
         return 0.0
@@ -184,7 +192,7 @@ def _log_loss(logits_MC: Numbers, targets_M: Numbers, weigh_C: Numbers) -> float
     return float(np.average(loss_M, weights=weigh_C[targets_M]))
 
 
-def _folded(weight_CW: Numbers, bias_C: Numbers, scale: _Scale, c: float, score: float) -> Solved:
+def folded(weight_CW: Numbers, bias_C: Numbers, scale: Scale, c: float, score: float) -> Solved:
     """For vectors as they come."""
     folded_CW = weight_CW / scale.deviation_W
     bias_C = bias_C - folded_CW @ scale.mean_W
