@@ -23,10 +23,11 @@ ABOUT = (
     "validation users, nothing is trained on them. Here pretraining has read the events of test users, all but their last "
     "two and never a label, and so have the SVD's directions: both sides know the same, on Complete Journey products of all "
     "kinds. `lifelong evaluate --profile` asks unseen users alone. How the vector is made was chosen with test users of the "
-    "peers' splits in sight; five fresh splits, which nothing was chosen on, stand beside them."
+    "peers' splits in sight; on five fresh splits, which stand beside them, nothing of it was chosen. There the wide path of the "
+    "tasks' heads was, which tasks and scratch alike have."
 )
 FRESH = range(100, 100 + SPLITS)
-"""Splits by the same hash on which nothing was ever chosen."""
+"""Splits by the same hash on which nothing of the vector was ever chosen."""
 SVD = "LR SVD64"
 VECTOR, ADDED, ALONE = "frozen vector + probe", "task added", "from scratch"
 METRICS = ("macro_f1", "auc", "accuracy")
