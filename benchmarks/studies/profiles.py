@@ -23,8 +23,8 @@ ABOUT = (
     "validation users, nothing is trained on them. Here pretraining has read the events of test users, all but their last "
     "two and never a label, and so have the SVD's directions: both sides know the same, on Complete Journey products of all "
     "kinds. `lifelong evaluate --profile` asks unseen users alone. How the vector is made was chosen with test users of the "
-    "peers' splits in sight; on five fresh splits, which stand beside them, nothing of it was chosen. There the wide path of the "
-    "tasks' heads was, which tasks and scratch alike have."
+    "peers' splits in sight; on five fresh splits, which stand beside them, nothing of it was chosen. There the wide path of "
+    "the tasks' heads was, which tasks and scratch alike have."
 )
 FRESH = range(100, 100 + SPLITS)
 """Splits by the same hash on which nothing of the vector was ever chosen."""
