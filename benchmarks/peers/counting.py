@@ -86,7 +86,7 @@ def run(name: str) -> dict[str, dict[str, Any]]:
 
 def _told(data: Interactions, found: Tuned) -> dict[str, Any]:
     test, ranks_U = protocol.evaluate(data, found.score, "test")
-    return {"options": found.options, "valid": found.valid, "test": test, "test_ranks": ranks_U.tolist()}
+    return {"options": found.options, "valid": found.valid, "test": test, "test_ranks": " ".join(map(str, ranks_U))}
 
 
 def _popular(data: Interactions) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import common, ours, training
-from benchmarks.studies.tables import Entries, by, parts, ranged, short, table
+from benchmarks.studies.tables import Entries, by, parts, ranged, short, signed, table
 
 TITLE = "Backbones"
 ABOUT = (
@@ -13,6 +13,8 @@ ABOUT = (
     "Each configuration of benchmarks/configs is tuned on validation alone and trained with three seeds."
 )
 SEEDS = (1, 2, 3)
+Peer = tuple[str, dict[str, Any]]
+"""Its name and what it reached."""
 
 
 def jobs(quick: bool) -> list[str]:
@@ -40,34 +42,37 @@ def tables(entries: Entries) -> list[dict[str, Any]]:
 
 
 def _table(data: str, mine: Entries) -> dict[str, Any]:
-    peer_name, peer = best_peer(data)
-    rows = []
+    best, rows = best_peer(data), []
     for config in parts(mine, 1):
         found = by(mine, data, config)
         tests = [r["test"]["ndcg@10"] for r in found]
-        better = "–"
-        if peer:
-            mean, error = training._paired(peer, [dict(r) for r in found])
-            low, high = mean - 1.96 * error, mean + 1.96 * error
-            better = f"{short(mean)} ({short(low)} to {short(high)}), × {np.mean(tests) / peer['test']['ndcg@10']:.2f}"
-        valid = ranged(r["best"]["valid"] for r in found)
-        rows.append((np.mean(tests), config, valid, ranged(tests), ranged(r["test"]["hr@10"] for r in found), better))
+        figures = (ranged(r["best"]["valid"] for r in found), ranged(tests), ranged(r["test"]["hr@10"] for r in found))
+        named = best_peer(data, f"{config.partition('_')[0]}-")
+        rows.append((np.mean(tests), config, *figures, _than(found, named), _than(found, best)))
     rows.sort(reverse=True)
-    said = f"{peer_name} {short(peer['test']['ndcg@10'])}" if peer else "none was run here"
-    header = (
-        "configuration",
-        "best validation NDCG@10",
-        "test NDCG@10",
-        "test HR@10",
-        "minus the best peer, paired by user",
+    header = ("configuration", "best validation NDCG@10", "test NDCG@10", "test HR@10")
+    header += ("minus RecBole's of that name", "minus the best peer")
+    note = (
+        f"Best peer on this machine: {_said(best)}. Differences are paired user by user; × is the ratio of the means."
     )
-    return table(f"{data}: protocol NDCG@10", header, (row[1:] for row in rows), f"Best peer on this machine: {said}.")
+    return table(f"{data}: protocol NDCG@10", header, (row[1:] for row in rows), note)
 
 
-def best_peer(data: str) -> tuple[str, dict[str, Any] | None]:
-    """The peer's run with the best test figure, of those kept in results/peers.json."""
-    found = {k: r for k, r in common.read("peers").items() if f"-{data}-" in k and "test_ranks" in r and "test" in r}
-    if not found:
-        return "", None
-    name = max(found, key=lambda key: found[key]["test"]["ndcg@10"])
-    return name, found[name]
+def _than(found: list[Any], peer: Peer | None) -> str:
+    if peer is None:
+        return "–"
+    mean, error = training._paired(peer[1], [dict(r) for r in found])
+    gap = {"mean": mean, "low": mean - 1.96 * error, "high": mean + 1.96 * error}
+    ratio = np.mean([r["test"]["ndcg@10"] for r in found]) / peer[1]["test"]["ndcg@10"]
+    return f"{signed(gap)}, × {ratio:.2f}"
+
+
+def _said(peer: Peer | None) -> str:
+    return f"{peer[0]} {short(peer[1]['test']['ndcg@10'])}" if peer else "none was run here"
+
+
+def best_peer(data: str, named: str = "") -> Peer | None:
+    """The peer's run with the best test figure, of those kept in results/peers.json whose name begins so."""
+    kept = common.read("peers").items()
+    found = {k: r for k, r in kept if f"-{data}-" in k and k.startswith(named) and "test_ranks" in r and "test" in r}
+    return max(found.items(), key=lambda item: item[1]["test"]["ndcg@10"]) if found else None
