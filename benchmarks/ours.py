@@ -8,6 +8,7 @@ validation, and whether our splits and ranks are the protocol's.
 
 import argparse
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -52,7 +53,7 @@ class Watch:
         pass
 
     def say(self, text: str) -> None:
-        if " epoch " in text and self.began:
+        if re.search(r" epoch \d", text) and self.began:  # not what it says of an epoch beforehand
             self.points.append((time.perf_counter() - self.began[0], time.process_time() - self.began[1]))
         if self.aloud:
             print(f"{self.points[-1] if self.points else ''} {text}", flush=True)
