@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import common
+from benchmarks.studies.worlds import once
 from lifelong import LivingModel
 from lifelong.core.errors import CapacityError
 from lifelong.keeping.verification import check_candidate
@@ -106,8 +107,8 @@ def main() -> None:
 
 def run(world: World, folder: Path, say: Any) -> dict[str, Any]:
     """All of it; what is done already stands in `folder`."""
-    done = Done(folder / "done.json")
-    model = _model(world, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    done, model = Done(folder / "done.json"), once(folder / "model", world.first(), 0, folder / "cache")
     for number in range(1, world.tasks + 1):
         _add(model, world, number, done, say)
     for number in sorted({n for block in world.blocks.values() for n in block}):
@@ -133,14 +134,6 @@ class Done:
             partial.replace(self.path)
             say(f"{name}: {clock.wall:.1f} s")
         return self.pieces[name]
-
-
-def _model(world: World, folder: Path) -> LivingModel:
-    path, cache = folder / "model", folder / "cache"
-    folder.mkdir(parents=True, exist_ok=True)
-    if path.exists() and any((path / "versions").glob("*.json")):
-        return LivingModel.open(path, cache=cache)
-    return LivingModel.pretrain(path, world.first(), cache=cache)
 
 
 def _add(model: LivingModel, world: World, number: int, done: Done, say: Any) -> None:

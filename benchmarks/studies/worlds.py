@@ -84,11 +84,11 @@ def base(world: World, seed: int, *settings: str) -> LivingModel:
     return once(RUNS / "bases" / f"{world.name}-{key}-seed{seed}", world.task(world.first, *settings), seed)
 
 
-def once(path: Path, first: Task | dict[str, Any], seed: int) -> LivingModel:
+def once(path: Path, first: Task | dict[str, Any], seed: int, cache: Path | None = None) -> LivingModel:
     """The model in a folder, pretrained there if it is not there yet."""
     if (path / "versions").exists() and any((path / "versions").iterdir()):
-        return LivingModel.open(path)
-    return LivingModel.pretrain(path, first, seed=seed)
+        return LivingModel.open(path, cache=cache)
+    return LivingModel.pretrain(path, first, seed=seed, cache=cache)
 
 
 @contextmanager
