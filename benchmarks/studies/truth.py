@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.studies.tables import Entries, by, difference, parts, ranged, signed, table
+from benchmarks.studies.transfer import thinned
 from benchmarks.studies.worlds import RUNS, once, tree
 from lifelong.living import LivingModel
 from lifelong.metrics.bootstrap import measure, paired_difference
 from lifelong.metrics.parse import parse
 from lifelong.model.task import as_task
-from lifelong.profiling.trained import aside
+from lifelong.profiling.trained import aside, cases_for
 
 TITLE = "A world whose truth is known"
 TOLERANCE = 0.05
@@ -20,9 +21,9 @@ ABOUT = (
     "lifelong/data/datasets/synthetic.py with a domain apart. Pretrained: the next item of domain_0, where two hidden traits "
     "of a user show. Related: labels of the first and of the second trait, and the next item of domain_1, where those "
     "traits show. Unrelated: the third trait, which shows in domain_2 alone, the next item there, and a random label. Labels "
-    "are known of a tenth of the users. Every task by every strategy, and from random weights with as many epochs. Tolerance "
-    f"of unrelated tasks: {TOLERANCE:g}, which the whole interval must keep. Best fixed: the strategy with the best mean over "
-    "all tasks and seeds, found afterwards, which nobody knows beforehand."
+    "and next items are learnt from a tenth of the users. Every task by every strategy, and from random weights with as many "
+    f"epochs. Tolerance of unrelated tasks: {TOLERANCE:g}, which the whole interval must keep. Best fixed: the strategy with "
+    "the best mean over all tasks and seeds, found afterwards, which nobody knows beforehand."
 )
 RELATED = ("first_trait", "second_trait", "next_door")
 UNRELATED = ("third_trait", "apart", "random")
@@ -49,6 +50,9 @@ LABELS = {
     "random": ("label_0", 1.0),
 }
 """The label and the share of it that is random."""
+SHARE = 10
+"""Per cent of the users whose next items are learnt; of all 2,000 (27,000 events) whatever starts from random weights ends as
+high, if later."""
 HITS = "hr@50"
 """Of the next item: a trait picks one of 75 items, so the ten best of 300 hold hardly more than chance whoever knows it."""
 READ = {"third_trait": "domain_2", "apart": "domain_2"}
@@ -113,7 +117,9 @@ def run(key: str, quick: bool) -> dict[str, Any]:
 
 def _tried(model: LivingModel, name: str, strategy: str, seed: int, quick: bool) -> tuple[Any, str]:
     """The outcome, and what `auto` chose."""
-    done = aside(model, as_task(task(name, strategy, quick)), seed)
+    asked = as_task(task(name, strategy, quick))
+    cases = cases_for(model, asked)
+    done = aside(model, asked, seed, cases if name in LABELS else thinned(cases, SHARE, seed))
     return done.outcome(), done.member.record.get("choice", {}).get("chosen", "")
 
 
