@@ -123,10 +123,10 @@ def _together(entries: Entries) -> dict[str, Any]:
                 for n in (mine, rival)
             ]
             gaps = [
-                [difference([r["differences"][mine][rival][metric] for r in by(found, w, label)]) for label in labels]
+                [[r["differences"][mine][rival][metric] for r in by(found, w, label)] for label in labels]
                 for w, labels in _labels(found).items()
             ]
-            rows.append((mine, rival, said, metric, *map(short, values), signed(over_labels(gaps))))
+            rows.append((mine, rival, said, metric, *map(short, values), signed(over_seeds_and_labels(gaps))))
     count = sum(len(labels) for labels in _labels(entries).values())
     header = ("ours", "the other", "users", "metric", "ours", "the other", "difference")
     note = (
@@ -141,15 +141,21 @@ def _labels(entries: Entries) -> dict[str, list[str]]:
     return {w: parts({k: r for k, r in entries.items() if k.startswith(f"{w}/")}, 1) for w in parts(entries, 0)}
 
 
+def over_seeds_and_labels(worlds_: list[list[list[dict[str, float]]]]) -> dict[str, Any] | None:
+    """The mean of differences of worlds, labels and seeds: each seed's mean over labels first, of the seeds that all have."""
+    seeds = min(len(found) for labels in worlds_ for found in labels)
+    return difference([over_labels([[found[s] for found in labels] for labels in worlds_]) for s in range(seeds)])
+
+
 def over_labels(worlds_: list[list[dict[str, float]]]) -> dict[str, float]:
     """The mean of differences: within a world the half-widths are averaged, between worlds added in squares."""
     count = sum(map(len, worlds_))
-    mean = sum(gap["mean"] for gaps in worlds_ for gap in gaps) / count
+    value = sum(gap["value"] for gaps in worlds_ for gap in gaps) / count
     low, high = (
-        float(np.hypot.reduce([sum(abs(gap[end] - gap["mean"]) for gap in gaps) / count for gaps in worlds_]))
+        float(np.hypot.reduce([sum(abs(gap[end] - gap["value"]) for gap in gaps) / count for gaps in worlds_]))
         for end in ("low", "high")
     )
-    return {"mean": mean, "low": mean - low, "high": mean + high}
+    return {"value": value, "low": value - low, "high": value + high}
 
 
 def _table(world: str, metric: str, mine: Entries) -> dict[str, Any]:

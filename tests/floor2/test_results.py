@@ -59,13 +59,26 @@ def test_statistics_by_hand():
 
 
 def test_labels_of_one_data_set_are_not_taken_as_independent():
-    one, other = {"mean": 0.1, "low": 0.0, "high": 0.2}, {"mean": 0.4, "low": 0.1, "high": 0.7}
+    one, other = {"value": 0.1, "low": 0.0, "high": 0.2}, {"value": 0.4, "low": 0.1, "high": 0.7}
     found = profiles.over_labels([[one, one], [other]])
-    assert found["mean"] == pytest.approx(0.2)
-    assert found["high"] - found["mean"] == pytest.approx(((0.2 / 3) ** 2 + (0.3 / 3) ** 2) ** 0.5)
+    assert found["value"] == pytest.approx(0.2)
+    assert found["high"] - found["value"] == pytest.approx(((0.2 / 3) ** 2 + (0.3 / 3) ** 2) ** 0.5)
     assert found["low"] == pytest.approx(0.4 - found["high"])
     same = profiles.over_labels([[one, one, one]])
     assert (same["low"], same["high"]) == (pytest.approx(0.0), pytest.approx(0.2)), "three alike say no more than one"
+
+
+def test_seeds_vary_by_their_means_over_labels():
+    def seeds(*values):
+        return [{"value": value, "low": value, "high": value} for value in values]
+
+    still = profiles.over_seeds_and_labels([[seeds(0.1, 0.3), seeds(0.3, 0.1)]])
+    assert (still["mean"], still["low"], still["high"]) == pytest.approx((0.2, 0.2, 0.2)), (
+        "what one label loses another gains"
+    )
+    moving = profiles.over_seeds_and_labels([[seeds(0.1, 0.3), seeds(0.1, 0.3, 9.0)]])
+    assert moving["mean"] == pytest.approx(0.2), "of seeds that all labels have"
+    assert moving["high"] > 0.3
 
 
 def test_the_peers_split_is_theirs():
