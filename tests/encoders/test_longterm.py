@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from lifelong.core.bags import bag
 from lifelong.encoders.layers import longterm
 from lifelong.encoders.layers.bag_table import MIN_USERS, started_table
-from lifelong.encoders.layers.longterm import LongTerm, bag
+from lifelong.encoders.layers.longterm import LongTerm
 
 TASTES, USERS, ITEMS = 4, 80, 120
 

@@ -72,6 +72,6 @@ def _weighted(bags_UV: sparse.csr_matrix) -> tuple[sparse.csr_matrix, np.ndarray
 
 
 def _alike(bags_UV: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The weights of `longterm.bag`."""
+    """The weights of `core.bags.bag`."""
     count_U = np.diff(bags_UV.indptr)
     return sparse.diags(1 / np.sqrt(np.maximum(count_U, 1))) @ bags_UV

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.core.bags import bag
+
 
 class LongTerm(nn.Module):
     """The sum of the vectors of a user's distinct items over the square root of their number.
@@ -59,16 +61,3 @@ class LongTerm(nn.Module):
         """
         rows_BS, weights_BS = bag(past_BS)
         return F.embedding_bag(rows_BS, self.items.weight, mode="sum", per_sample_weights=weights_BS)
-
-
-def bag(past_BS: Tensor) -> tuple[Tensor, Tensor]:
-    """Sorted rows (B, S) and weights (B, S) float32: alike at one of each distinct row, 0 elsewhere, of length 1 a user.
-
-    >>> bag(torch.tensor([[0, 7, 5, 7, 8, 9]]))
-    (tensor([[0, 5, 7, 7, 8, 9]]), tensor([[0.0000, 0.5000, 0.5000, 0.0000, 0.5000, 0.5000]]))
-    """
-    rows_BS = past_BS.sort(dim=1).values
-    first_BS = rows_BS != 0
-    first_BS[:, 1:] &= rows_BS[:, 1:] != rows_BS[:, :-1]
-    count_B1 = first_BS.sum(dim=1, keepdim=True).clamp(min=1)
-    return rows_BS, torch.where(first_BS, count_B1.float().rsqrt(), 0.0)

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.core.bags import bag
 from lifelong.core.types import Seen
-from lifelong.encoders.layers.longterm import bag
 
 
 class Wide(nn.Module):

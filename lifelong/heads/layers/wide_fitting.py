@@ -8,8 +8,8 @@ import scipy.sparse as sparse
 import torch
 from torch import Tensor
 
+from lifelong.core.bags import bag
 from lifelong.core.types import Seen
-from lifelong.encoders.layers.longterm import bag
 from lifelong.heads.base import Known
 from lifelong.heads.layers.fitting import (
     Scale,
