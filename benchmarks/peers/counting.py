@@ -90,7 +90,7 @@ def _told(data: Interactions, found: Tuned) -> dict[str, Any]:
 
 
 def _popular(data: Interactions) -> np.ndarray:
-    """Share of each item (I + 1,) among training events, and so of users times events for `power`."""
+    """Training events of each item (I + 1,), a user."""
     train = np.concatenate([data.history(user, "valid") for user in range(1, data.users + 1)])
     return np.bincount(train, minlength=data.item_count + 1) / data.users
 

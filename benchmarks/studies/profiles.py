@@ -111,7 +111,7 @@ def tables(entries: Entries) -> list[dict[str, Any]]:
 
 
 def _together(entries: Entries) -> dict[str, Any]:
-    """What the issue is: the vector against the SVD, the task against each tuned baseline and against scratch."""
+    """Means over all labels: the vector against the SVD, the task against each tuned baseline and against scratch."""
     fresh = {key: record["fresh"] for key, record in entries.items()}
     rivals = [(entries, "the peers' splits", ADDED, rival) for rival in (*RIVALS, ALONE, RANDOM)]
     compared = [(entries, "the peers' splits", VECTOR, SVD), (fresh, "fresh splits", VECTOR, SVD), *rivals]

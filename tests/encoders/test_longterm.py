@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from lifelong.core.bags import bag
+from lifelong.core.tfidf import MIN_USERS
 from lifelong.encoders.layers import longterm
-from lifelong.encoders.layers.bag_table import MIN_USERS, started_table
+from lifelong.encoders.layers.bag_table import started_table
 from lifelong.encoders.layers.longterm import LongTerm
 
 TASTES, USERS, ITEMS = 4, 80, 120

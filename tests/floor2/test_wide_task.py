@@ -44,11 +44,14 @@ def test_no_bit_changes_when_a_task_is_added_opened_again_or_asked_in_other_comp
 def test_an_item_beyond_the_window_counts(model):
     table_VC1 = model.members["label_0"].own["head.wide.table_VC1"]
     assert len(table_VC1) == model.members["label_0"].view.rows
-    net, asked = model.answering("label_0").net, histories_of(model)
-    window, past = net.encoder.length, asked[0]
-    assert len(past) > window
-    said = scores(model, [past[:1] + past[2:], past])
-    assert not torch.equal(said[0], said[1])
+    answering, past = model.answering("label_0"), histories_of(model)[0]
+    assert len(past) > answering.net.encoder.length
+    said = []
+    for history in (past, past[:1] + past[2:]):
+        _, sequences = model._asked(model.members["label_0"], [history], "error")
+        seen = answering.net.seen(answering.history(sequences, last_points(sequences)))
+        said.append(answering.net.head.wide(seen))
+    assert not torch.equal(*said)
 
 
 def test_items_that_other_tasks_brought_are_none_of_its(model):

@@ -5,11 +5,12 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfTransformer
 
+from lifelong.core.tfidf import idf_of, tfidf
 from lifelong.core.types import Seen
 from lifelong.heads.base import Known
 from lifelong.heads.classification import Classification
 from lifelong.heads.layers.wide import Wide
-from lifelong.heads.layers.wide_fitting import _idf, _tfidf, bags_of
+from lifelong.heads.layers.wide_fitting import bags_of
 from lifelong.testing import heads as contract
 
 ROWS, WIDTH = 12, 4
@@ -47,9 +48,9 @@ def test_tfidf_is_scikit_learns_but_for_rare_items():
     bags = bags_of(users(50, 0).seen, ROWS)
     often = np.flatnonzero(np.bincount(bags.indices, minlength=ROWS) >= 3)
     theirs = TfidfTransformer().fit_transform(bags[:, often])
-    assert np.allclose(_tfidf(bags, _idf(bags))[:, often].todense(), theirs.todense())
+    assert np.allclose(tfidf(bags, idf_of(bags))[:, often].todense(), theirs.todense())
     rare = bags_of(seen_of(torch.tensor([[1, 2], [1, 2], [1, 3]])), ROWS)
-    assert _idf(rare)[[2, 3]].tolist() == [0.0, 0.0]
+    assert idf_of(rare)[[2, 3]].tolist() == [0.0, 0.0]
 
 
 def test_it_knows_what_the_vector_does_not():
@@ -111,3 +112,15 @@ def test_a_class_without_users_and_nobody_at_all():
     )
     with pytest.raises(ValueError, match="no training user"):
         head.solve(nobody, users(50, 1))
+
+
+def test_one_class_alone_is_said_of_everybody():
+    head, known = made(), users(30, 0)
+    head.solve(Known(known.users_NW, torch.ones(30, dtype=torch.long), known.seen), users(10, 1))
+    asked = users(10, 2)
+    assert (head.scores(asked.users_NW, None, asked.seen).argmax(1) == 1).all()
+
+
+def test_without_solving_there_is_nothing_to_fit_it():
+    with pytest.raises(ValueError, match="wide without solved"):
+        Classification.Config(wide=True, solved=False)

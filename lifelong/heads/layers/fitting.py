@@ -60,9 +60,6 @@ def solve_classes(
     def score(weight_CW: Numbers, bias_C: Numbers) -> float:
         return -log_loss(valid @ weight_CW.T + bias_C, valid_targets, weigh_C)
 
-    if np.count_nonzero(counts_C) == 1:
-        alone = np.zeros((classes, train.shape[1])), np.log(np.maximum(counts_C, 0.5) / len(targets))
-        return folded(*alone, scale, 0.0, score(*alone))
     c, weight_CW, bias_C, found = best_of(path(train, targets, counts_C, strengths, weighting), score)
     return folded(weight_CW, bias_C, scale, c, found)
 
@@ -150,7 +147,11 @@ def need_users(users: int) -> None:
 def path(
     train: Numbers, targets: Numbers, counts_C: Numbers, strengths: Iterable[float], weighting: Weighting
 ) -> Iterator[tuple[float, Numbers, Numbers]]:
-    """(strength, weights, bias) with growing strength, each fit beginning where the one before ended."""
+    """(strength, weights, bias) with growing strength, each fit beginning where the one before ended; of one class alone its
+    share, and no weights."""
+    if np.count_nonzero(counts_C) == 1:
+        yield 0.0, np.zeros((len(counts_C), train.shape[1])), np.log(np.maximum(counts_C, 0.5) / len(targets))
+        return
     weights = "balanced" if weighting == "balanced" else None
     model = LogisticRegression(class_weight=weights, max_iter=ITERATIONS, warm_start=True)
     for strength in sorted(strengths):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lifelong.core.bags import bag
+from lifelong.core.tfidf import idf_of, tfidf
 from lifelong.core.types import Seen
 from lifelong.heads.base import Known
 from lifelong.heads.layers.fitting import (
@@ -28,8 +29,6 @@ STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 VECTOR = 0.5
 """Length of a standardised vector beside it, on average. Eight profile labels, five splits, AUC and macro-F1: 0.5 .704 .341, 1
 .702 .335, 2 .696 .330; the vector alone .688 .337, TF-IDF alone .696 .338."""
-MIN_USERS = 3
-"""Items of fewer training users say nothing."""
 
 
 def solve_wide(
@@ -42,10 +41,10 @@ def solve_wide(
     need_users(len(train.targets_N))
     scale, width = Scale.of(train.users_NW), train.users_NW.shape[1]
     bags_NV, valid_bags_MV = bags_of(train.seen, rows), bags_of(valid.seen, rows)
-    idf_V = _idf(bags_NV)
+    idf_V = idf_of(bags_NV)
     length = VECTOR / np.sqrt(width)
-    here_NX = _beside(scale.apply(train.users_NW) * length, _tfidf(bags_NV, idf_V))
-    there_MX = _beside(scale.apply(valid.users_NW) * length, _tfidf(valid_bags_MV, idf_V))
+    here_NX = _beside(scale.apply(train.users_NW) * length, tfidf(bags_NV, idf_V))
+    there_MX = _beside(scale.apply(valid.users_NW) * length, tfidf(valid_bags_MV, idf_V))
     counts_C = np.bincount(train.targets_N.numpy(), minlength=classes)
     weigh_C, targets_M = class_weights(counts_C, weighting), valid.targets_N.numpy()
 
@@ -70,16 +69,3 @@ def bags_of(seen: Seen | None, rows: int) -> sparse.csr_matrix:
 
 def _beside(vectors_NW: np.ndarray, tfidf_NV: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.hstack([sparse.csr_matrix(vectors_NW), tfidf_NV]).tocsr()
-
-
-def _idf(bags_NV: sparse.csr_matrix) -> np.ndarray:
-    """As scikit-learn's TfidfTransformer has it; 0 for rare items."""
-    users_V = np.bincount(bags_NV.indices, minlength=bags_NV.shape[1])
-    return np.where(users_V < MIN_USERS, 0.0, np.log((1 + bags_NV.shape[0]) / (1 + users_V)) + 1)
-
-
-def _tfidf(bags_NV: sparse.csr_matrix, idf_V: np.ndarray) -> sparse.csr_matrix:
-    """Rows of length 1, or 0."""
-    weights_NV = (bags_NV @ sparse.diags(idf_V)).tocsr()
-    length_N = np.sqrt(np.asarray(weights_NV.multiply(weights_NV).sum(1))[:, 0])
-    return (sparse.diags(1 / np.where(length_N > 0, length_N, 1.0)) @ weights_NV).tocsr()
