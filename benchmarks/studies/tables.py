@@ -45,6 +45,12 @@ def difference(seeds: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
     }
 
 
+def between_worlds(worlds: Sequence[Mapping[str, float]]) -> dict[str, Any] | None:
+    """Differences of worlds that share neither users nor items: Student's interval over them, which holds the users' noise; of
+    a single one, its own."""
+    return difference(worlds) if len(worlds) < 2 else over_seeds((n, w["value"]) for n, w in enumerate(worlds))
+
+
 def signed(found: Mapping[str, Any] | None) -> str:
     """A difference with its interval, bold where that is clear of zero."""
     if not found:
