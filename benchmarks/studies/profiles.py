@@ -130,10 +130,10 @@ def _together(entries: Entries) -> dict[str, Any]:
             ]
             gaps = [
                 [[r["differences"][mine][rival][metric] for r in by(found, w, label)] for label in labels]
-                for w, labels in _labels(found).items()
+                for w, labels in labels_of(found).items()
             ]
             rows.append((mine, rival, said, metric, *map(short, values), signed(over_seeds_and_labels(gaps))))
-    count = sum(len(labels) for labels in _labels(entries).values())
+    count = sum(len(labels) for labels in labels_of(entries).values())
     header = ("ours", "the other", "users", "metric", "ours", "the other", "difference")
     note = (
         "The interval takes the labels of one data set, which are of the same users, as going all the same way, and data sets "
@@ -142,7 +142,7 @@ def _together(entries: Entries) -> dict[str, Any]:
     return table(f"Means over {count} labels", header, rows, note)
 
 
-def _labels(entries: Entries) -> dict[str, list[str]]:
+def labels_of(entries: Entries) -> dict[str, list[str]]:
     """World -> its labels."""
     return {w: parts({k: r for k, r in entries.items() if k.startswith(f"{w}/")}, 1) for w in parts(entries, 0)}
 
