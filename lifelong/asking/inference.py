@@ -40,8 +40,8 @@ class Answering:
 
     @torch.no_grad()
     def users(self, history: History) -> Tensor:
-        """What the head reads of N users, (N, W) float32; for a task of items the state alone."""
-        return self._in_chunks(self.net.users, history, self.net.width)
+        """What the head reads of N users, (N, read_width) float32."""
+        return self._in_chunks(self.net.users, history, self.net.read_width)
 
     @torch.no_grad()
     def scores(self, users_ND: Tensor, history: History | None = None) -> Iterator[Tensor]:

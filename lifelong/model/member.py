@@ -107,7 +107,7 @@ def skeleton(
 
 def _make_head(task: Task, net: TaskNet, catalogue: tuple[str, ...], rows_C: Tensor | None, rows: int) -> Head:
     _, cls, config = registry.make_config("heads", task.head, f"task {task.name}: head", outside=False)
-    head = cls(config, net.width if cls.answers == "items" else net.user_width, catalogue, rows_C)
+    head = cls(config, net.user_width if cls.reads_past(rows_C) else net.width, catalogue, rows_C)
     head.widen(rows)
     return head
 

@@ -86,6 +86,16 @@ class TaskNet(nn.Module):
         return self.width + (self.longterm.width if self.longterm else 0)
 
     @property
+    def reads_past(self) -> bool:
+        """Whether the head reads the long-term path, too."""
+        return self.head is not None and self.head.width == self.user_width
+
+    @property
+    def read_width(self) -> int:
+        """Width of what the head reads."""
+        return self.user_width if self.reads_past else self.width
+
+    @property
     def content(self) -> ItemEncoder | None:
         """What encodes items by their content, where this network trains it."""
         return self.items if isinstance(self.items, ItemEncoder) else None
@@ -122,19 +132,26 @@ class TaskNet(nn.Module):
         return self._joined(states_BLD[:, -1], history)
 
     def users(self, history: History) -> Tensor:
-        """What the head reads of each user, (B, W): all of `represent`; a head of items the state alone, as wide as an item."""
-        return self._read_by_head(self.states(history)[:, -1], history)
+        """What the head reads of each user, (B, read_width): all of `represent`, or the state alone."""
+        states_BD = self.states(history)[:, -1]
+        return self._joined(states_BD, history) if self.reads_past else states_BD
 
     def users_at(self, states_BLD: Tensor, batch: Batch) -> Tensor:
-        """What the head reads at the batch's points, (N, W); the past belongs to the end of a window, as labels do."""
+        """What the head reads at the batch's points, (N, read_width)."""
         states_ND = states_BLD[batch.rows_N, batch.positions_N]
-        return self._read_by_head(states_ND, batch.history, batch.rows_N)
+        if self.longterm is None or self.joining is None or not self.reads_past:
+            return states_ND
+        if self.answers == "items":
+            return self.joining(states_ND, self.longterm.before(batch.seen))
+        return self.joining(
+            states_ND, self.longterm(_past(batch.history))[batch.rows_N]
+        )  # labels: at the end of a window
 
     def seen(self, history: History) -> Seen | None:
         """What lies before the end of each history, where the head asks for it."""
         if self.head is None or not self.head.needs_seen:
             return None
-        rows_BS = history.window_BL if history.past_BS is None else history.past_BS
+        rows_BS = _past(history)
         users_B = torch.arange(len(rows_BS), device=rows_BS.device)
         return Seen(rows_BS, history.times_BS, users_B, torch.full_like(users_B, rows_BS.shape[1]))
 
@@ -150,15 +167,10 @@ class TaskNet(nn.Module):
         with torch.autocast(users_ND.device.type, enabled=False):
             return self.head.loss(users_ND.float(), batch.targets_N, self.items, batch.negatives, seen)
 
-    def _read_by_head(self, states_ND: Tensor, history: History, rows_N: Tensor | None = None) -> Tensor:
-        return states_ND if self.head is None or self.answers == "items" else self._joined(states_ND, history, rows_N)
-
-    def _joined(self, states_ND: Tensor, history: History, rows_N: Tensor | None = None) -> Tensor:
+    def _joined(self, states_BD: Tensor, history: History) -> Tensor:
         if self.longterm is None or self.joining is None:
-            return states_ND
-        past_BS = history.window_BL if history.past_BS is None else history.past_BS
-        longterm_BW = self.longterm(past_BS)
-        return self.joining(states_ND, longterm_BW if rows_N is None else longterm_BW[rows_N])
+            return states_BD
+        return self.joining(states_BD, self.longterm(_past(history)))
 
     def forward(self, objective: Objective, batch: Batch) -> Tensor:
         """The objective's loss; the one call that training makes, through torch.func.functional_call."""
@@ -225,6 +237,11 @@ def initial_values(design: Design, rows: int, seed: int) -> dict[str, Tensor]:
         torch.manual_seed(seed)
         net = TaskNet(design, rows, None)
     return {name: value.detach() for name, value in net.named_parameters()}
+
+
+def _past(history: History) -> Tensor:
+    """Rows (B, S) of the longer past where there is one, else of the window."""
+    return history.window_BL if history.past_BS is None else history.past_BS
 
 
 def _make_encoder(design: Design) -> Encoder:

@@ -6,6 +6,7 @@ import torch
 
 from lifelong.core.bags import bag
 from lifelong.core.tfidf import MIN_USERS
+from lifelong.core.types import Seen
 from lifelong.encoders.layers import longterm
 from lifelong.encoders.layers.bag_table import started_table
 from lifelong.encoders.layers.longterm import LongTerm
@@ -67,6 +68,27 @@ def test_a_users_own_future_changes_nothing_of_its_vector(path):
     before = path(history[:, :3])
     assert torch.equal(path(torch.nn.functional.pad(history[:, :3], (2, 0))), before)
     assert not torch.equal(path(history), before), "a vector that read past the cut would equal the whole one"
+
+
+def points_of(past_BS):
+    """Every column of every user as a point."""
+    users, size = past_BS.shape
+    users_N = torch.arange(users).repeat_interleave(size)
+    return Seen(past_BS, None, users_N, torch.arange(1, size + 1).repeat(users))
+
+
+def test_what_lies_before_a_point_is_a_past_that_ends_there(path):
+    past = torch.randint(0, 9, (5, 12), generator=torch.Generator().manual_seed(0))  # few rows: most come again
+    seen = points_of(past)
+    cut = torch.where(torch.arange(12) < seen.ends_N[:, None], past[seen.users_N], 0)
+    assert torch.allclose(path.before(seen), path(cut), atol=1e-6)
+
+
+def test_points_that_count_what_comes_again_are_caught(path, monkeypatch):
+    seen = points_of(torch.tensor([[7, 5, 7, 7]]))
+    right = path.before(seen)
+    monkeypatch.setattr(longterm, "newcomers", lambda past_BS: past_BS != 0)
+    assert not torch.allclose(path.before(seen), right, atol=1e-3)
 
 
 def test_gradients_reach_the_rows_of_the_past_alone(path):

@@ -95,20 +95,18 @@ def test_the_peers_split_is_theirs():
 def test_a_tenth_of_the_labels_keeps_every_class():
     import numpy as np
 
-    from lifelong.data.sequences import Points, Sequences
-    from lifelong.model.cases import NO_ITEMS, Cases
+    from lifelong.profiling.folds import Fold
 
-    users, rare = np.arange(200), np.zeros(200, np.int64)
-    rare[7] = 1
-    points = Points(users, users + 1, rare)
-    cases = Cases(
-        Sequences(np.arange(201), np.ones(200, np.int32)), points, points, points, ("a", "b"), NO_ITEMS, NO_ITEMS.ids
-    )
-    thin = transfer.thinned(cases, 10, seed=0)
-    assert 20 <= len(thin.train) <= 22
-    assert 1 in thin.train.targets_N
-    assert len(thin.test) == 200
-    assert transfer.thinned(cases, 100, seed=0) is cases
+    rare_P, train_n = np.zeros(200, np.int64), np.arange(160)
+    rare_P[7] = 1
+    fold = Fold(0, train_n, np.arange(160, 180), np.arange(180, 200))
+    thin = transfer.thinned_fold(fold, rare_P, 10, seed=0)
+    assert 16 <= len(thin.train_n) <= 18
+    assert 1 in rare_P[thin.train_n]
+    assert np.isin(thin.train_n, train_n).all()
+    assert np.array_equal(thin.test_n, fold.test_n)
+    whole = transfer.thinned_fold(fold, rare_P, 100, seed=0)
+    assert np.array_equal(whole.train_n, train_n)
 
 
 def test_verdicts_say_no_more_than_the_interval():

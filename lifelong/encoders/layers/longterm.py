@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lifelong.core.bags import bag
+from lifelong.core.bags import bag, newcomers
+from lifelong.core.types import Seen
 
 
 class LongTerm(nn.Module):
@@ -61,3 +62,14 @@ class LongTerm(nn.Module):
         """
         rows_BS, weights_BS = bag(past_BS)
         return F.embedding_bag(rows_BS, self.items.weight, mode="sum", per_sample_weights=weights_BS)
+
+    def before(self, seen: Seen) -> Tensor:
+        """(N, width) float32 of what lies before each of N points, so as forward has it of a whole past.
+
+        Running sums over the columns of each user, (B, S, width) numbers at once: many points share a past.
+        """
+        new_BS = newcomers(seen.rows_BS)
+        sums_BSW = (self.items(seen.rows_BS) * new_BS[..., None]).cumsum(dim=1)
+        last_N = seen.ends_N - 1
+        count_N1 = new_BS.cumsum(dim=1)[seen.users_N, last_N, None].clamp(min=1)
+        return sums_BSW[seen.users_N, last_N] * count_N1.float().rsqrt()
