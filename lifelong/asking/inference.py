@@ -40,7 +40,7 @@ class Answering:
 
     @torch.no_grad()
     def users(self, history: History) -> Tensor:
-        """What the head reads of N users, (N, read_width) float32."""
+        """What the head scores of N users, (N, read_width) float32."""
         return self._in_chunks(self.net.users, history, self.net.read_width)
 
     @torch.no_grad()

@@ -122,14 +122,14 @@ def _some(points: Points, seed: int) -> Points:
 
 @torch.no_grad()
 def _before_events(net: TaskNet, feed: Feed) -> tuple[Tensor, Tensor]:
-    """What the head reads before each training event, (N, W) float32, and the event's place in the catalogue."""
+    """What the head is given before each training event, (N, W) float32, and the event's place in the catalogue."""
     users, targets, count = [], [], 0
     device = next(net.encoder.parameters()).device
     for batch in feed.epoch(0):
         if count >= MOST_EVENTS:
             break
         batch = batch.to(device)
-        users.append(net.users_at(net.states(batch.history), batch).cpu())
+        users.append(net.given_at(net.states(batch.history), batch).cpu())
         targets.append(batch.targets_N.cpu())
         count += len(batch)
     return torch.cat(users), torch.cat(targets)

@@ -13,7 +13,7 @@ from lifelong.core.types import ItemVectors, Negatives, Outcome, Seen
 
 @dataclass(frozen=True)
 class Known:
-    """Users whose right answers are known: users_NW float32, what the head reads of each; targets_N as Head.loss has them;
+    """Users whose right answers are known: users_NW float32, what the head is given of each; targets_N as Head.loss has them;
     seen: what lies before, where the head needs it."""
 
     users_NW: Tensor
@@ -53,8 +53,8 @@ class Head(nn.Module, ABC):
         """Whether it is given all of the user vector, the long-term path's half, too: every head but one of items that are
         read, whose vectors are as wide as a state.
 
-        The next drug product from groceries (Complete Journey, 3 epochs, one seed), NDCG@10 by the state alone and by all of
-        it: conure .035 .090, a private copy .035 .101, probe .035 .088, scratch .039 .103 (6 epochs), popularity .033.
+        The next drug product from groceries (Complete Journey, one seed), NDCG@10 by the state alone in 3 epochs, scratch in
+        6, and by all of it in 5 and 10: conure .035 .083, probe .035 .082, scratch .039 .094; popularity .033.
         """
         return cls.answers != "items" or rows_C is None
 
@@ -73,6 +73,15 @@ class Head(nn.Module, ABC):
         if self.answers == "labels":
             return torch.exp(-scores_NC).add_(1.0).reciprocal_()
         return scores_NC.softmax(dim=1) if self.answers == "classes" else scores_NC
+
+    def read(self, given_NU: Tensor) -> Tensor:
+        """User vectors (N, read_width), which it scores, out of what it is given, (N, width): the same unless it says so."""
+        return given_NU
+
+    @property
+    def read_width(self) -> int:
+        """How wide what it scores is."""
+        return self.width
 
     @property
     def needs_seen(self) -> bool:

@@ -12,7 +12,7 @@ from lifelong.core.errors import ConfigError
 from lifelong.core.types import ItemVectors, Negatives, Outcome, Ranked, Seen
 from lifelong.heads.base import Head, Known
 from lifelong.heads.layers.copying import Copying, add_mass_, latest, mass_of_items, split_mass
-from lifelong.heads.layers.discriminant import discriminant
+from lifelong.heads.layers.discriminant import discriminant, narrowed
 from lifelong.heads.losses.binary import binary_loss, some_negatives
 from lifelong.heads.losses.pairwise import hard_negatives, pairwise_loss, uniform_negatives
 from lifelong.heads.losses.softmax import sampled_loss, softmax_loss
@@ -58,6 +58,10 @@ class NextItem(Head):
         copy_past: int = 512
         """Of so many of the latest events, where the model's `past` is longer: the cost of copying grows with it."""
 
+        rank: int = 64
+        """Width of a table of the head's own where user vectors are wider: a learned map brings them to it. Complete Journey's
+        3,218 drug products, 192 numbers a user, a head alone on frozen vectors, NDCG@10 on validation before and after four
+        epochs: 64 .068 .085, 96 .078 .083, 192 .084 .094 for three times the bytes."""
         solved: bool = True
         """Whether a table of the head's own, for items that the model does not read, starts as the discriminant that fits the
         parent's user vectors (heads/layers/discriminant.py); false: at small random values, as in the papers."""
@@ -67,6 +71,8 @@ class NextItem(Head):
                 raise ValueError(f"rho is {self.rho}, it must lie above 0 and not above 1")
             if self.drawn < 1:
                 raise ValueError(f"drawn is {self.drawn}, it must be at least 1")
+            if self.rank < 1:
+                raise ValueError(f"rank is {self.rank}, it must be at least 1")
             if self.copy_past < 1:
                 raise ValueError(f"copy_past is {self.copy_past}, it must be at least 1")
 
@@ -88,11 +94,22 @@ class NextItem(Head):
         self.register_buffer("rows_C", rows_C if tied else None, persistent=False)
         self.register_buffer("index_V", None if rows_C is None else _index_of_row(rows_C), persistent=False)
         self.first = _first_of_run(rows_C) if tied and rows_C is not None else None
-        self.output = None if tied else nn.Embedding(len(catalogue), width)
+        narrow = min(width, config.rank)
+        self.reading = None if tied or narrow == width else nn.Linear(width, narrow, bias=False)
+        self.output = None if tied else nn.Embedding(len(catalogue), narrow)
         if self.output is not None:
             nn.init.normal_(self.output.weight, std=0.02)
         self.bias = nn.Parameter(torch.zeros(len(catalogue)))
         self.copying = Copying(width) if config.copy else None
+
+    def read(self, given_NU: Tensor) -> Tensor:
+        """Through the map to the table's width, where there is one."""
+        return given_NU if self.reading is None else self.reading(given_NU)
+
+    @property
+    def read_width(self) -> int:
+        """That of the item vectors."""
+        return self.width if self.reading is None else self.reading.out_features
 
     @property
     def needs_seen(self) -> bool:
@@ -192,8 +209,11 @@ class NextItem(Head):
         """Linear discriminant analysis; nothing is chosen on validation."""
         assert self.output is not None
         with torch.no_grad():
-            weight_CW, bias_C = discriminant(train.users_NW, train.targets_N, len(self.bias))
-            self.output.weight.copy_(weight_CW)
+            table_CW, bias_C = discriminant(train.users_NW, train.targets_N, len(self.bias))
+            if self.reading is not None:
+                table_CW, map_RW, bias_C = narrowed(table_CW, bias_C, train.users_NW, self.read_width)
+                self.reading.weight.copy_(map_RW)
+            self.output.weight.copy_(table_CW)
             self.bias.copy_(bias_C)
 
     def _pairwise(self, users_ND: Tensor, targets_N: Tensor, items: ItemVectors, taken_NS: Tensor | None) -> Tensor:

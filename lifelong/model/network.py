@@ -87,13 +87,13 @@ class TaskNet(nn.Module):
 
     @property
     def reads_past(self) -> bool:
-        """Whether the head reads the long-term path, too."""
+        """Whether the head is given the long-term path, too."""
         return self.head is not None and self.head.width == self.user_width
 
     @property
     def read_width(self) -> int:
-        """Width of what the head reads."""
-        return self.user_width if self.reads_past else self.width
+        """Width of what the head scores."""
+        return self.width if self.head is None else self.head.read_width
 
     @property
     def content(self) -> ItemEncoder | None:
@@ -132,12 +132,16 @@ class TaskNet(nn.Module):
         return self._joined(states_BLD[:, -1], history)
 
     def users(self, history: History) -> Tensor:
-        """What the head reads of each user, (B, read_width): all of `represent`, or the state alone."""
+        """What the head scores of each user, (B, read_width)."""
         states_BD = self.states(history)[:, -1]
-        return self._joined(states_BD, history) if self.reads_past else states_BD
+        return self._read(self._joined(states_BD, history) if self.reads_past else states_BD)
 
     def users_at(self, states_BLD: Tensor, batch: Batch) -> Tensor:
-        """What the head reads at the batch's points, (N, read_width)."""
+        """What the head scores at the batch's points, (N, read_width)."""
+        return self._read(self.given_at(states_BLD, batch))
+
+    def given_at(self, states_BLD: Tensor, batch: Batch) -> Tensor:
+        """What the head is given at the batch's points, (N, W): all that `represent` gives, or the state alone."""
         states_ND = states_BLD[batch.rows_N, batch.positions_N]
         if self.longterm is None or self.joining is None or not self.reads_past:
             return states_ND
@@ -166,6 +170,9 @@ class TaskNet(nn.Module):
         seen = batch.seen if self.head.needs_seen else None
         with torch.autocast(users_ND.device.type, enabled=False):
             return self.head.loss(users_ND.float(), batch.targets_N, self.items, batch.negatives, seen)
+
+    def _read(self, given_NU: Tensor) -> Tensor:
+        return given_NU if self.head is None else self.head.read(given_NU)
 
     def _joined(self, states_BD: Tensor, history: History) -> Tensor:
         if self.longterm is None or self.joining is None:

@@ -15,11 +15,11 @@ WORLD = {"name": "synthetic", "users": 120, "items": 60, "events_per_user": 20}
 NARROW, WIDE = 16, 24
 
 
-def next_of(name, targets, strategy="conure"):
+def next_of(name, targets, strategy="conure", **head):
     data = {"dataset": WORLD, "targets": {"domain": targets}}
     return {
         "name": name,
-        "head": "next_item",
+        "head": {"name": "next_item", **head},
         "data": data,
         "strategy": strategy,
         "fit": {"epochs": 1, "batch_size": 32},
@@ -39,6 +39,7 @@ def model(tmp_path_factory):
     }
     made = LivingModel.pretrain(folder / "model", first, cache=folder / "cache")
     made.add_task(next_of("other", "domain_1"))
+    made.add_task(next_of("narrow", "domain_2", rank=5))
     return made
 
 
@@ -52,6 +53,23 @@ def batch(model):
 def test_width_of_what_is_read(model):
     assert model.members["other"].own["head.output.weight"].shape[1] == WIDE
     assert model.answering("next").net.read_width == NARROW, "tied to vectors as wide as a state"
+
+
+def test_a_narrower_table_reads_through_a_map(model):
+    own, net = model.members["narrow"].own, model.answering("narrow").net
+    assert own["head.output.weight"].shape[1] == net.read_width == 5
+    assert own["head.reading.weight"].shape == (5, WIDE)
+    assert "head.reading.weight" not in model.members["other"].own
+    assert model.verify().ok
+    assert len(model.recommend([["i0000003"]], "narrow", k=3)[0].items) == 3
+
+
+def test_a_map_that_is_left_out_is_caught(model, monkeypatch):
+    net = model.answering("narrow").net
+    monkeypatch.setattr(net.head, "reading", None)
+    history = model.answering("narrow").history(model.cases("narrow").sequences, model.cases("narrow").test)
+    with torch.no_grad(), pytest.raises(RuntimeError):
+        net.scores(net.users(history))
 
 
 def test_training_reads_what_asking_does(model, batch):
@@ -100,5 +118,5 @@ def test_a_path_that_reads_the_whole_past_is_caught(model, batch, monkeypatch):
 def test_every_strategy_reads_it_and_changes_nothing(model, strategy):
     before = model.represent([["i0000003"]], "next")
     tried = aside(model, replace(model.members["other"].task, name="again", strategy=strategy), 0)
-    assert tried.growth.net.read_width == WIDE
+    assert tried.growth.net.read_width == WIDE, "no wider than rank, so there is no map"
     assert np.array_equal(model.represent([["i0000003"]], "next"), before)

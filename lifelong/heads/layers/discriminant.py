@@ -31,3 +31,19 @@ def discriminant(users_NW: Tensor, targets_N: Tensor, items: int) -> tuple[Tenso
     weight_CW = STEP * solved_WC.T
     share_C = (counts_C + 0.5) / (counts_C + 0.5).sum()
     return weight_CW, share_C.log() - weight_CW @ mean_W - 0.5 * (weight_CW * means_CW).sum(1)
+
+
+def narrowed(weight_CW: Tensor, bias_C: Tensor, users_NW: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Output vectors (C, R), a map (R, W) of users to them and biases (C,) whose scores of these users are as near to the given
+    ones as R numbers a user allow (reduced-rank regression, Izenman 1975). Mapped users vary by one in every column, and the
+    mean user keeps its scores.
+    """
+    mean_W = users_NW.mean(0)
+    around_NW = (users_NW - mean_W).double()
+    variance_W, turn_WW = torch.linalg.eigh(around_NW.T @ around_NW / max(1, len(users_NW)))
+    spread_W = variance_W.clamp_min(1e-9 * variance_W.max().clamp_min(1e-12)).sqrt()
+    scaled_CW = weight_CW.double() @ (turn_WW * spread_W)
+    best_WR = torch.linalg.eigh(scaled_CW.T @ scaled_CW).eigenvectors[:, -rank:]
+    table_CR, map_RW = scaled_CW @ best_WR, best_WR.T / spread_W @ turn_WW.T
+    missing_C = (weight_CW.double() - table_CR @ map_RW) @ mean_W.double()
+    return table_CR.float(), map_RW.float(), bias_C + missing_C.float()
