@@ -3,7 +3,7 @@
     python -m benchmarks.hundred --folder runs/hundred
 
 The invented world of `lifelong/data/datasets/synthetic.py`: of every five tasks two are labels of the first hidden trait, two
-of the second, and one is a label that is random, which nothing can help; each knows the label of a fifth of the users. The
+of the second, and one is a label that is random, which nothing can help; each knows the label of a tenth of the users. The
 model grows by `auto` under a plan for a hundred tasks; `scratch` learns the tasks of two blocks with the same mix, 5 to 15 and
 90 to 100, equally long. Beside it `conure` alone goes on until it says that too little is free. A stopped run goes on behind
 the last task that was finished; everything runs in one process but the check before each commit.
@@ -38,12 +38,12 @@ class World:
     """How large everything is."""
 
     tasks: int = 100
-    users: int = 1000
+    users: int = 3000
     items: int = 8000
-    events: int = 30
+    events: int = 60
     width: int = 64
     length: int = 16
-    first_epochs: int = 10
+    first_epochs: int = 8
     epochs: int = 8
     block: int = 11
     alone: float = 0.3
@@ -57,7 +57,8 @@ class World:
     def dataset(self, noise: float) -> dict[str, Any]:
         """The events are the same whatever the noise of the labels."""
         sizes = {"users": self.users, "items": self.items, "events_per_user": self.events}
-        return {"name": "synthetic", **sizes, "labels": 2 * self.tasks + 2, "noise": noise}
+        tells = {"follow": 0.3, "taste": 0.6, "second": 0.4}
+        return {"name": "synthetic", **sizes, **tells, "labels": 2 * self.tasks + 2, "noise": noise}
 
     def first(self) -> dict[str, Any]:
         """The next item, from everything; the model keeps half of the encoder free."""
@@ -65,6 +66,8 @@ class World:
             "name": "next",
             "encoder": {"name": "sasrec", "width": self.width, "blocks": 2},
             "length": self.length,
+            "past": 2 * self.events,
+            "longterm": {"width": self.width // 2},
             "head": "next_item",
             "data": {"dataset": self.dataset(0.1)},
             "strategy": {"name": "conure", "keep": 0.5},
@@ -75,7 +78,7 @@ class World:
         """Task `number`, from 1: a label of its own, of the first trait, the second, the first, the second, random, …"""
         kind = number % PERIOD
         noise, label = (1.0 if kind == PERIOD - 1 else 0.1), 2 * number + kind % 2  # odd labels are of the second trait
-        split = {"name": "by_user", "valid": 0.4, "test": 0.4}
+        split = {"name": "by_user", "valid": 0.45, "test": 0.45}
         return {
             "name": f"label_{number}",
             "head": "classification",
