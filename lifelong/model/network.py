@@ -147,9 +147,8 @@ class TaskNet(nn.Module):
             return states_ND
         if self.answers == "items":
             return self.joining(states_ND, self.longterm.before(batch.seen))
-        return self.joining(
-            states_ND, self.longterm(_past(batch.history))[batch.rows_N]
-        )  # labels: at the end of a window
+        ends_BW = self.longterm(_past(batch.history))  # labels are asked at the end of a window
+        return self.joining(states_ND, ends_BW[batch.rows_N])
 
     def seen(self, history: History) -> Seen | None:
         """What lies before the end of each history, where the head asks for it."""

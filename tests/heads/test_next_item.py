@@ -85,3 +85,10 @@ def test_where_nothing_comes_twice_the_history_is_out_of_the_softmax():
     assert once.loss(USERS, targets, ITEMS, None, seen).item() == pytest.approx(expected.item(), rel=1e-6)
     assert again.repeats
     assert not once.repeats
+
+
+@pytest.mark.parametrize(("rows", "width"), [(None, 5), (torch.arange(1, 4), 16)])
+def test_only_a_table_of_items_that_are_not_read_is_narrowed(rows, width):
+    """A table of its own for items that are read stays as wide as they are: copying compares the two."""
+    head = NextItem(NextItem.Config(tied=False, rank=5, copy=rows is not None), 16, ["a", "b", "c"], rows)
+    assert head.read_width == head.output.weight.shape[1] == head.read(torch.ones(2, 16)).shape[1] == width
