@@ -6,7 +6,7 @@ import json
 import pytest
 
 from benchmarks import results
-from benchmarks.studies import papers, profiles, tables, transfer
+from benchmarks.studies import claims, papers, profiles, tables, transfer
 from benchmarks.studies.tables import difference, ranged, signed, table
 
 
@@ -110,15 +110,19 @@ def test_a_tenth_of_the_labels_keeps_every_class():
 
 
 def test_verdicts_say_no_more_than_the_interval():
-    said, equal = papers.CLAIMS["conure-retraining"], papers.CLAIMS["peterrec-not-below-finetune"]
-    clear, open_ = {"low": 0.1, "high": 0.2}, {"low": -0.1, "high": 0.2}
-    assert [papers.verdict(said, gap) for gap in (clear, open_, {"low": -0.2, "high": -0.1}, None)] == [
-        "holds",
-        "open",
-        "does not hold",
-        "not run",
-    ]
-    assert papers.verdict(equal, open_) == "not contradicted"
+    better, equal = claims.CLAIMS["conure-retraining"], claims.CLAIMS["peterrec-not-below-finetune"]
+    clear, open_, below = {"low": 0.1, "high": 0.2}, {"low": -0.1, "high": 0.2}, {"low": -0.2, "high": -0.1}
+    assert [better.verdict(gap) for gap in (clear, open_, below, None)] == ["holds", "open", "does not hold", "not run"]
+    assert [equal.verdict(gap) for gap in (clear, open_, below)] == ["holds", "open", "does not hold"]
+    little = {"low": -0.01, "high": -0.005}
+    assert [c.verdict(little) for c in (better, equal)] == ["does not hold", "holds"], "less than may be missing"
+
+
+def test_both_arms_of_every_claim_are_of_one_kind():
+    kinds = [claims.FIRST, claims.ARMS, claims.SERIES]
+    for claim in claims.CLAIMS.values():
+        assert sum(claim.a in kind and claim.b in kind for kind in kinds) == 1
+    assert {arm for claim in claims.CLAIMS.values() for arm in (claim.a, claim.b)} == {arm for k in kinds for arm in k}
 
 
 def test_tables_of_strategies_and_claims_are_made_of_records():
@@ -157,8 +161,11 @@ def test_tables_of_strategies_and_claims_are_made_of_records():
     assert tasks["rows"][1][4].endswith("**negative**")
     record["runs"][0]["changed_bits"] = 1
     assert "BROKEN" in strategies.tables(records)[0]["rows"][0][1]
-    pair = {"value": 0.2, "low": 0.1, "high": 0.3}
-    entry = {"metric": "auc", "a": {"value": 0.7}, "b": {"value": 0.5}, "difference": pair}
-    claims, untested = papers.tables({f"conure-retraining/cj/seed{s}": entry for s in range(3)})
-    assert claims["rows"][0][-1] == "holds"
-    assert len(untested["rows"]) == len(papers.UNTESTED)
+    told = {"a": 0.7, "b": 0.5, "difference": {"value": 0.2, "low": 0.1, "high": 0.3}}
+    entry = {"claims": {"clue-dropout-views": {"age, auc": told, "kids, auc": told, "age, macro_f1": told}}}
+    made, untested = papers.tables({f"cj/age/seed{s}": entry for s in range(3)})
+    assert [(row[2], row[3], row[-1]) for row in made["rows"]] == [
+        ("2 labels, auc", ".7000 ± .0000 (3)", "holds"),
+        ("age, macro_f1", ".7000 ± .0000 (3)", "holds"),
+    ]
+    assert len(untested["rows"]) == len(claims.UNTESTED)
