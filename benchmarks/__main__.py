@@ -11,7 +11,7 @@ import time
 
 from benchmarks import common
 
-MODULES = ("preparation", "training", "step", "ranking", "addtask", "items", "flat", "hundred", "scaling", "ttl", "gpu")
+MODULES = ("preparation", "training", "step", "ranking", "addtask", "items", "flat", "scaling", "ttl", "gpu")
 FLAGS = ("--quick", "--fresh")
 
 

@@ -29,6 +29,7 @@ STUDIES = (
     "strategies",
     "papers",
     "truth",
+    "hundred",
     "contents",
     "reading",
     "adapters",

@@ -303,17 +303,18 @@ def test_wrong_options_are_refused(wrong):
 
 @pytest.mark.slow
 def test_a_small_version_of_a_hundred_tasks(tmp_path, monkeypatch):
-    from benchmarks import hundred
+    from benchmarks.studies import hundred
 
     monkeypatch.undo()  # the fresh process is part of what it shows
     world = hundred.QUICK
-    record = hundred.run(world, tmp_path, lambda text: None)
-    hundred.show(record)
+    record = hundred.grow(world, tmp_path, lambda text: None)
     assert record["changed_bits"] == 0
     assert sum(record["chosen"].values()) == world.tasks
     assert record["mean_weights_share"] < 0.03
     alone = record["conure_alone"]
     assert alone["before_training"]
     assert "would own" in alone["said"]
-    again = hundred.run(world, tmp_path, lambda text: pytest.fail(f"{text} was done before"))
+    (table,) = hundred.tables({"hundred": record})
+    assert table["rows"][0] == ["probe values of earlier tasks that changed", "0"]
+    again = hundred.grow(world, tmp_path, lambda text: pytest.fail(f"{text} was done before"))
     assert again["gains"] == record["gains"]

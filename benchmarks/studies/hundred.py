@@ -1,17 +1,8 @@
-"""A hundred tasks on one model: bits of earlier tasks that changed, bytes a task, gain over scratch early and late.
+"""A hundred tasks on one model: bits of earlier tasks that changed, bytes a task, gain over scratch early and late."""
 
-    python -m benchmarks.hundred --folder runs/hundred
-
-The invented world of `lifelong/data/datasets/synthetic.py`: of every five tasks two are labels of the first hidden trait, two
-of the second, and one is a label that is random, which nothing can help; each knows the label of a tenth of the users. The
-model grows by `auto` under a plan for a hundred tasks; `scratch` learns the tasks of two blocks with the same mix, 5 to 15 and
-90 to 100, equally long. Beside it `conure` alone goes on until it says that too little is free. A stopped run goes on behind
-the last task that was finished; everything runs in one process but the check before each commit.
-"""
-
-import argparse
 import json
 import shutil
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import common
-from benchmarks.studies.worlds import once
+from benchmarks.studies.tables import Entries, signed, table
+from benchmarks.studies.worlds import RUNS, once, tree
 from lifelong import LivingModel
 from lifelong.core.errors import CapacityError
 from lifelong.keeping.verification import check_candidate
@@ -29,6 +21,14 @@ from lifelong.metrics.parse import parse
 from lifelong.model.task import as_task
 from lifelong.profiling.trained import aside
 
+TITLE = "A hundred tasks"
+ABOUT = (
+    "One model of the invented world of lifelong/data/datasets/synthetic.py. Of every five tasks two are labels of the first "
+    "hidden trait, two of the second, and one is a label that is random, which nothing can help; each knows the label of a "
+    "tenth of the users. The model grows by `auto` under a plan for a hundred tasks; scratch learns the tasks of two blocks "
+    "with the same mix, 5 to 15 and 90 to 100, equally long. Beside it `conure` alone goes on until it says that too little is "
+    "free. Intervals are over the tasks of a block (bootstrap)."
+)
 PERIOD = 5
 """After so many tasks the kinds come again, so two blocks that begin at a multiple of it have one mix."""
 
@@ -96,20 +96,19 @@ class World:
 QUICK = World(8, 240, 2400, events=20, width=16, length=8, first_epochs=1, epochs=1, block=3, alone=0.8)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--folder", type=Path, default=Path("runs/hundred"), help="where the models and the state are kept"
-    )
-    parser.add_argument("--quick", action="store_true", help="a tiny world of 8 tasks")
-    options = parser.parse_args()
-    record = run(QUICK if options.quick else World(), options.folder, print)
-    show(record)
-    common.keep("hundred", "quick" if options.quick else "full", record)
+def jobs(quick: bool) -> list[str]:
+    """One; it goes on behind the last task that was finished."""
+    return ["hundred"]
 
 
-def run(world: World, folder: Path, say: Any) -> dict[str, Any]:
-    """All of it; what is done already stands in `folder`."""
+def run(key: str, quick: bool) -> dict[str, Any]:
+    """All of it, in one process but for the check before each commit."""
+    world = QUICK if quick else World()
+    return grow(world, RUNS / key / f"{world.tasks}-{tree()}", lambda text: print(text, file=sys.stderr, flush=True))
+
+
+def grow(world: World, folder: Path, say: Any) -> dict[str, Any]:
+    """Every task, scratch beside those of the blocks, and conure alone; what is done already stands in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     done, model = Done(folder / "done.json"), once(folder / "model", world.first(), 0, folder / "cache")
     for number in range(1, world.tasks + 1):
@@ -225,10 +224,14 @@ def _interval(values: list[float]) -> dict[str, float]:
     return {"value": float(array.mean()), "low": float(low), "high": float(high)}
 
 
-def show(record: dict[str, Any]) -> None:
-    """The table."""
-    gain = {name: f"{g['value']:+.3f} [{g['low']:+.3f}, {g['high']:+.3f}]" for name, g in record["gain"].items()}
+def tables(entries: Entries) -> list[dict[str, Any]]:
+    """One table of what was found."""
+    return [_table(record) for record in entries.values()]
+
+
+def _table(record: Any) -> dict[str, Any]:
     alone, blocks = record["conure_alone"], record["blocks"]
+    gain = {name: signed({"mean": g["value"], **g}) for name, g in record["gain"].items()}
     rows = [
         ("probe values of earlier tasks that changed", str(record["changed_bits"])),
         ("a task's bytes, all files, of the first task's", f"{record['mean_share']:.2%}"),
@@ -236,9 +239,6 @@ def show(record: dict[str, Any]) -> None:
         ("chosen", ", ".join(f"{name} {count}" for name, count in record["chosen"].items())),
         *((f"accuracy over scratch, tasks {b[0]} to {b[-1]}", gain[name]) for name, b in blocks.items()),
         ("conure alone", f"{alone['tasks']} tasks, then: {alone['said']}"),
+        ("said before training", "yes" if alone["before_training"] else "no"),
     ]
-    common.table(f"{record['world']['tasks']} tasks on one model", ("what", "figure"), rows)
-
-
-if __name__ == "__main__":
-    main()
+    return table(f"{record['world']['tasks']} tasks on one model", ("what", "figure"), rows)
