@@ -4,13 +4,13 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ from lifelong.model.task import Task
 
 ALONE, TOGETHER = "scratch", "joint"
 """What forward gain and intransigence compare with: each task trained alone, and all so far at once."""
+LEARNT, END, VALID = "learnt", "end", "valid"
+"""Moments that outcomes are kept of: test cases just after a task was learnt, test and validation cases after the last task."""
 DRAWS = 200
 """Orders drawn for each one wanted, before there are said to be no more."""
 
@@ -46,7 +48,7 @@ class Cell:
     base: Path
 
     def outcome(self, strategy: str, task: str, moment: str) -> Path:
-        """Where the outcome of a task is kept: `learnt`, just after it was learnt, or `end`, after the last task."""
+        """Where the outcome of a task at a moment is kept."""
         return self.folder / "outcomes" / strategy / f"{task}.{moment}.npz"
 
     def model(self, strategy: str) -> Path:
@@ -192,12 +194,15 @@ def under(cell: Cell, task: Task, strategy: str) -> Task:
 def _step(cell: Cell, strategy: str, model: LivingModel, number: int, progress: Progress) -> dict[str, Any]:
     """What is measured after a task: every task so far, on its test cases, and what the version says of it."""
     task = cell.tasks[number]
-    measured = {}
-    for earlier, outcome in _outcomes(model, cell.tasks[: number + 1], progress):
+    measured, last = {}, number == len(cell.tasks) - 1
+    for earlier in cell.tasks[: number + 1]:
+        outcome = _outcome(model, earlier, "test", progress)
         measured[earlier.name] = {spec: vars(measure(parse(spec), outcome)) for spec in earlier.measured_by}
-        for moment, now in (("learnt", earlier is task), ("end", number == len(cell.tasks) - 1)):
-            if now:
-                keep(outcome, cell.outcome(strategy, earlier.name, moment))
+        if earlier is task:
+            keep(outcome, cell.outcome(strategy, earlier.name, LEARNT))
+        if last:
+            keep(outcome, cell.outcome(strategy, earlier.name, END))
+            keep(_outcome(model, earlier, "valid", progress), cell.outcome(strategy, earlier.name, VALID))
     inspected, body = model.inspect(), model.version.body if model.version else {}
     record = model.members[task.name].record
     return {
@@ -213,10 +218,9 @@ def _step(cell: Cell, strategy: str, model: LivingModel, number: int, progress: 
     }
 
 
-def _outcomes(model: LivingModel, tasks: Sequence[Task], progress: Progress) -> Iterator[tuple[Task, Outcome]]:
-    for task in tasks:
-        cases = model.cases(task.name, progress)
-        yield task, outcome_of(model.answering(task.name), cases, cases.test)
+def _outcome(model: LivingModel, task: Task, part: Literal["valid", "test"], progress: Progress) -> Outcome:
+    cases = model.cases(task.name, progress)
+    return outcome_of(model.answering(task.name), cases, getattr(cases, part))
 
 
 def _changed_since_learnt(cell: Cell, path: Path, steps: list[dict[str, Any]]) -> dict[str, int]:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lifelong.forgetting.cells import ALONE, Cell
+from lifelong.forgetting.advice import Advice, advise
+from lifelong.forgetting.cells import ALONE, END, LEARNT, VALID, Cell
 from lifelong.forgetting.document import Result
 from lifelong.forgetting.outcomes import kept
 from lifelong.forgetting.statistics import Scores, over_seeds, paired, scores
@@ -44,15 +45,24 @@ class Outcomes:
 
 
 def compare(results: Sequence[Result]) -> Compared:
-    """Means with intervals over seeds; negative transfer; each strategy's end against that of the first one named."""
+    """Means with intervals over seeds; negative transfer; each strategy's end against that of the first one named; advice."""
     cells = list({id(result.cell): result.cell for result in results}.values())
     names = list(dict.fromkeys(result.strategy for result in results))
     outcomes = Outcomes(cells)
+    by_name = {name: [r for r in results if r.strategy == name] for name in names}
+    advice = {task.name: _advice(by_name, task.name, outcomes) for task in cells[0].tasks[1:]}
     return {
         "against": names[0],
-        "strategies": {name: _measures([r for r in results if r.strategy == name]) for name in names},
-        "tasks": {name: _tasks([r for r in results if r.strategy == name], outcomes, names[0]) for name in names},
+        "strategies": {name: _measures(found) for name, found in by_name.items()},
+        "tasks": {name: _tasks(found, outcomes, names[0]) for name, found in by_name.items()},
+        "advice": {task: found for task, found in advice.items() if found},
     }
+
+
+def _advice(by_name: Mapping[str, Sequence[Result]], task: str, outcomes: Outcomes) -> Advice | None:
+    """Of the strategies that isolate."""
+    across = {name: outcomes.of(name, task, VALID) for name, found in by_name.items() if found[0].isolates}
+    return advise(across, lambda name: _cost(by_name[name], task))
 
 
 def _measures(results: Sequence[Result]) -> Compared:
@@ -72,7 +82,7 @@ def _task(results: Sequence[Result], task: str, outcomes: Outcomes, against: str
     """One task under one strategy: what it reached, kept and cost, what it gained over trained alone."""
     name, first = results[0].strategy, task == results[0].cell.tasks[0].name
     ends = [(r.cell.seed, float(r.matrix_TT[-1, r.names.index(task)])) for r in results]
-    learnt, alone = (outcomes.of(n, task, "learnt") for n in (name, ALONE))
+    learnt, alone = (outcomes.of(n, task, LEARNT) for n in (name, ALONE))
     gain = None if name == ALONE or first else paired(learnt, alone)
     return {
         "just_learnt": over_seeds((r.cell.seed, r.per_task[task]) for r in results),
@@ -81,7 +91,7 @@ def _task(results: Sequence[Result], task: str, outcomes: Outcomes, against: str
         "negative_transfer": bool(gain and gain["high"] < 0),
         "difference": None
         if name == against
-        else paired(outcomes.of(name, task, "end"), outcomes.of(against, task, "end")),
+        else paired(outcomes.of(name, task, END), outcomes.of(against, task, END)),
         **_cost(results, task),
     }
 

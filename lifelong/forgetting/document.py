@@ -37,6 +37,11 @@ class Result:
         """The tasks in the order of this cell."""
         return [task.name for task in self.cell.tasks]
 
+    @property
+    def isolates(self) -> bool:
+        """Whether the strategy promises that earlier tasks stay."""
+        return make_strategy(replace(self.cell.tasks[-1], strategy=self.strategy)).isolates
+
     @cached_property
     def matrix_TT(self) -> np.ndarray:
         """R (T, T): row = after learning task i, column = task; nan where not yet learnt."""
@@ -92,7 +97,7 @@ class Result:
         return {
             **{key: value for key, value in self.short().items() if key not in ("order", "seed")},
             "metric": metric,
-            "isolates": make_strategy(replace(tasks[-1], strategy=self.strategy)).isolates,
+            "isolates": self.isolates,
             "low": plain_matrix(matrix(tasks, steps, "low")),
             "high": plain_matrix(matrix(tasks, steps, "high")),
             "cases": [steps[i]["measured"][t.name][metric[i]]["n"] for i, t in enumerate(tasks)],

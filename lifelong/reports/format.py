@@ -45,6 +45,15 @@ def score(value: Any) -> str:
     return f"{value:.4f}" if is_number(value) else MISSING
 
 
+def names(found: Sequence[str]) -> str:
+    """Names as a sentence has them, at least one.
+
+    >>> names(["a"]), names(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
+
+
 def change(value: Any) -> str:
     """A signed difference. Only an exact zero is written 0: what would round to zero keeps its size.
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lifelong.reports.advice import advice
 from lifelong.reports.element import Html, el, join
-from lifelong.reports.format import MISSING, count, duration, is_number
+from lifelong.reports.format import MISSING, count, duration, is_number, names
 from lifelong.reports.frame import facts, whole_page
 from lifelong.reports.sections import baselines, capacity, cards, curves, matrices, membership, results
 from lifelong.reports.statistics import statistics
@@ -22,7 +23,19 @@ def page(document: Mapping[str, Any]) -> str:
 
     Whatever the document lacks is left out or shown as missing; every text of it is escaped.
     """
-    parts = (promise, cards, statistics, matrices, results, capacity, curves, baselines, membership, how_it_was_run)
+    parts = (
+        promise,
+        cards,
+        advice,
+        statistics,
+        matrices,
+        results,
+        capacity,
+        curves,
+        baselines,
+        membership,
+        how_it_was_run,
+    )
     title = f"Forgetting report – {document.get('dataset') or 'lifelong'}"
     return whole_page(title, *(part(document) for part in parts))
 
@@ -54,23 +67,23 @@ def _outcome(found: list[Verdict]) -> Html:
     isolating = [v for v in found if v.isolates]
     broken, open_ = ([v.name for v in isolating if v.state == state] for state in ("broken", "open"))
     if broken:
-        word, text = "broken", f"Not kept. An earlier task changed under {_names(broken)}."
+        word, text = "broken", f"Not kept. An earlier task changed under {names(broken)}."
     elif not isolating:
         word, text = "open", "No strategy in this run promises it."
     elif open_:
-        word, text = "open", f"Not shown. This run has too little to compare under {_names(open_)}."
+        word, text = "open", f"Not shown. This run has too little to compare under {names(open_)}."
     else:
-        word, text = "kept", f"Kept in this run by {_names([v.name for v in isolating])}."
+        word, text = "kept", f"Kept in this run by {names([v.name for v in isolating])}."
     return el("p", el("strong", text), " ", _control(found), class_=f"outcome {word}")
 
 
 def _control(found: list[Verdict]) -> str:
     moved = [v.name for v in found if v.state == "moved"]
     if moved:
-        return f"The control moved, as it must: {_names(moved)} changed earlier tasks, so these checks can fail."
+        return f"The control moved, as it must: {names(moved)} changed earlier tasks, so these checks can fail."
     still = [v.name for v in found if v.state == "still"]
     if still:
-        return f"The control {_names(still)} did not move, so this run does not show that the checks can fail."
+        return f"The control {names(still)} did not move, so this run does not show that the checks can fail."
     return "No control ran, so this run does not show that the checks can fail."
 
 
@@ -128,10 +141,6 @@ def _class(verdict: Verdict, look: Look) -> str:
     if look.same is None:
         return "open"
     return "same" if look.same else "differs" if verdict.isolates else "moves"
-
-
-def _names(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def how_it_was_run(document: Mapping[str, Any]) -> Html:

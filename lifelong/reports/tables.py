@@ -14,6 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from lifelong.reports.advice import TITLE, advices, reason
 from lifelong.reports.format import change, count, duration, interval, is_number, line, percent, score, size
 from lifelong.reports.sections import STATES
 from lifelong.reports.verdict import Verdict, cell, final, learned, overall, verdicts
@@ -39,12 +40,23 @@ class Bar:
 
 
 def forgetting_table(document: Mapping[str, Any]) -> Group:
-    """A summary of all strategies and one accuracy matrix each: rows are moments, columns the tasks by number."""
+    """A summary, which strategy to take, and an accuracy matrix of each: rows are moments, columns the tasks by number."""
     strategies = document.get("strategies") or {}
-    parts: list[RenderableType] = [_summary(document)]
+    parts: list[RenderableType] = [_summary(document), *_advice(document)]
     for name, strategy in strategies.items():
         parts.extend((Text(""), Text(line(name), style="bold"), Matrix(strategy)))
     return Group(*parts)
+
+
+def _advice(document: Mapping[str, Any]) -> Iterator[RenderableType]:
+    found = advices(document)
+    if found:
+        table = open_table("task", "take", "why", "stored", words=3)
+        for task, advice in found.items():
+            table.add_row(
+                line(task), Text(line(advice["use"]), style="bold"), line(reason(advice)), size(advice["bytes"])
+            )
+        yield from (Text(""), Text(TITLE, style="bold"), table)
 
 
 def _summary(document: Mapping[str, Any]) -> Table:

@@ -61,6 +61,7 @@ def test_conure_keeps_and_the_control_forgets(finished):
     assert list(attacked) == conure["tasks"]
     assert any("attacks" in found for found in attacked.values())
     assert "Who was learned from" in page
+    assert written["statistics"]["advice"] == {}, "one strategy that isolates leaves no choice"
     assert "http" not in page.split("</style>")[1]
 
 
@@ -114,4 +115,7 @@ def test_more_strategies_orders_and_seeds_are_added_to_what_is_there(finished, t
     assert found["statistics"]["tasks"]["scratch"]["label_0"]["gain"] is None
     assert covers(more, STRATEGIES, 2, 2)
     assert not covers(more, STRATEGIES, 3, 2)
+    advice = found["statistics"]["advice"]
+    assert list(advice) == ["label_0", "cross_1"], "after the first task"
+    assert {found["use"] for found in advice.values()} <= {"conure", "scratch"}, "those that isolate"
     assert not covers(out, MORE, 1, 1)

@@ -6,6 +6,7 @@ import worlds
 
 from lifelong.core.errors import DataError, UsageError
 from lifelong.core.types import Classified, Ranked
+from lifelong.forgetting.advice import advise
 from lifelong.forgetting.cells import ALONE, Cell, make_cells, orders_of, under
 from lifelong.forgetting.outcomes import keep, kept
 from lifelong.forgetting.statistics import Scores, over_seeds, paired, scores
@@ -109,3 +110,36 @@ def test_resamples_are_paired():
     a, b = (scores(Ranked(found), "ndcg@10") for found in (ranks, ranks.copy()))
     np.testing.assert_array_equal(a.values_R, b.values_R)
     assert a.value != scores(Ranked(ranks[::-1] * 2), "ndcg@10").value
+
+
+COSTS = {
+    "probe": {"bytes": 10.0, "seconds": 2.0},
+    "patch": {"bytes": 20.0, "seconds": 1.0},
+    "copy": {"bytes": 900.0, "seconds": 1.0},
+}
+
+
+def advised(**values):
+    return advise({name: made(found, 0.01) for name, found in values.items()}, COSTS.__getitem__)
+
+
+def test_the_cheapest_is_taken_that_is_not_clearly_below_the_best():
+    best = [0.5, 0.51, 0.52]
+    found = advised(probe=[0.3, 0.31, 0.315], patch=[0.505, 0.5, 0.51], copy=best)
+    assert (found["use"], found["best"], found["cheaper"], found["bytes"]) == ("patch", "copy", ["probe"], 20.0)
+    assert found["behind"]["low"] < 0 < found["behind"]["mean"]
+    clear = advised(probe=[0.3, 0.31, 0.315], patch=[0.4, 0.41, 0.415], copy=best)
+    assert (clear["use"], clear["behind"], clear["cheaper"]) == ("copy", None, ["probe", "patch"])
+    alike = advised(copy=best, patch=best, probe=best)
+    assert (alike["use"], alike["behind"]["mean"]) == ("probe", 0.0)
+
+
+def test_of_equal_size_the_quicker_one_is_taken():
+    costs = {"slow": {"bytes": 10.0, "seconds": 2.0}, "quick": {"bytes": 10.0, "seconds": 1.0}}
+    assert advise({"slow": made([0.5]), "quick": made([0.5])}, costs.__getitem__)["use"] == "quick"
+
+
+def test_nothing_is_advised_of_one_strategy_or_of_figures_that_are_none():
+    assert advised(probe=[0.5]) is None
+    assert advised(probe=[0.5], copy=[]) is None
+    assert advised(probe=[0.5], copy=[float("nan")]) is None

@@ -154,6 +154,16 @@ def many_runs(orders: int = 3, seeds: int = 3) -> dict[str, Any]:
         "tasks": {
             name: {task: _task(name, j, s) for j, task in enumerate(TASKS)} for name, s in made["strategies"].items()
         },
+        "advice": {
+            "drug_gm": {"use": "conure", "bytes": 415_027.0, "best": "conure", "behind": None, "cheaper": ["peterrec"]},
+            "has_kids": {
+                "use": "peterrec",
+                "bytes": 99_648.0,
+                "best": "conure",
+                "behind": {"mean": 0.0051, "low": -0.01, "high": 0.02, "seeds": 3, "p_seeds": 0.3},
+                "cheaper": [],
+            },
+        },
     }
     return made
 

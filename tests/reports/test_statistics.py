@@ -57,6 +57,13 @@ def test_a_run_that_was_not_looked_at_leaves_it_open():
     assert {v.name: v.state for v in verdicts(doc)}["conure"] == "open"
 
 
+def test_the_page_says_which_to_take_and_why():
+    text = text_of(page(many_runs()))
+    assert "drug_gm conure the best; peterrec stores less, clearly worse 415.0 kB" in text
+    assert "has_kids peterrec conure has +0.0051, which may be chance 99.6 kB" in text
+    assert "Which to take" not in page(document())
+
+
 def test_overall_takes_means_where_there_are_any():
     assert overall(many_runs(), "sequential")["forward_gain"] == pytest.approx(-0.02)
     assert overall(document(), "sequential")["forward_gain"] == 0.0121

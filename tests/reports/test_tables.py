@@ -1,7 +1,7 @@
 import io
 
 import pytest
-from made_up import TASKS, description, document
+from made_up import TASKS, description, document, many_runs
 from rich.console import Console
 
 from lifelong.reports.tables import evaluation_table, forgetting_table, inspect_table
@@ -27,6 +27,16 @@ def test_tables_fit_and_hold_their_numbers(width):
     for part in (*TASKS, "30 %", "592.9 kB", "3.5 min", "version 7", "1,482,240", "free"):
         assert part in texts[1]
     assert "0.1338 to 0.1618" in texts[2]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_terminal_says_which_to_take(width):
+    text = show(forgetting_table(many_runs()), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "Which to take" in text
+    assert "415.0 kB" in text
+    assert "conure has +0.0051, which may be chance" in " ".join(text.split())
+    assert "Which to take" not in show(forgetting_table(document()), width)
 
 
 def test_many_tasks_are_shown_in_blocks_and_no_number_is_cut():
