@@ -73,6 +73,19 @@ def check_learns(make: Make) -> None:
     assert losses[-1] < 0.7 * losses[0], f"the loss does not fall: {losses[0]:.3f} to {losses[-1]:.3f}"
 
 
+def check_scores_train(make: Make) -> None:
+    """A strategy that holds earlier answers trains through the scores: their gradients are finite, of a cold user's, too."""
+    head, users_ND, _, items = example(make)
+    users_ND.requires_grad_()
+    seen = _seen(head, 32)
+    if seen is not None:
+        seen.rows_BS[:4], seen.rows_BS[4:8, :2] = 0, 0
+    head.scores(users_ND, items, seen).square().mean().backward()
+    trained = {"the user vectors": users_ND, "the item table": items.weight, **dict(head.named_parameters())}
+    for name, value in trained.items():
+        assert value.grad is None or torch.isfinite(value.grad).all(), f"no finite gradient for {name}"
+
+
 def check_sampled(make: Make) -> None:
     """A loss over drawn candidates estimates the one over the whole catalogue: drawn so often as they are expected, every
     entry the same number of times or some more often than others, they give that very loss. For heads of items.
@@ -180,6 +193,7 @@ def _seen(head: Head, users: int) -> Seen | None:
 HEAD_CHECKS = (
     check_scores,
     check_learns,
+    check_scores_train,
     check_sampled,
     check_outcome,
     check_probabilities,

@@ -1,6 +1,7 @@
 """next_item with copy: the shared normaliser, what is seen and what is not, trips and counts worked by hand."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from lifelong.asking.scoring import CatalogueBlocks
 from lifelong.core.errors import ConfigError
 from lifelong.core.types import Negatives, Seen
+from lifelong.heads import next_item
 from lifelong.heads.layers import copying
 from lifelong.heads.layers.copying import (
     OUT,
@@ -188,7 +190,22 @@ def test_a_longer_past_than_is_copied_from_changes_nothing():
 
 @pytest.mark.parametrize("check", contract.HEAD_CHECKS, ids=lambda c: c.__name__)
 def test_contract(check):
-    check(lambda width, catalogue, rows_C: NextItem(NextItem.Config(copy=True), width, catalogue, rows_C))
+    check(partial(NextItem, NextItem.Config(copy=True)))
+
+
+def test_a_gradient_of_the_log_of_nothing_is_caught(monkeypatch):
+    """As it was: places that hold no item spoilt the gradient of all by the largest psi; lwf diverged in its second step."""
+
+    def as_it_was(index_BS, psi_BS):
+        once_BS, mass_BS = mass_of_items(index_BS, psi_BS)
+        largest_B1 = psi_BS.amax(dim=1, keepdim=True)
+        return once_BS, (mass_BS - largest_B1).exp().log() + largest_B1
+
+    make = partial(NextItem, NextItem.Config(copy=True))
+    contract.check_scores_train(make)
+    monkeypatch.setattr(next_item, "mass_of_items", as_it_was)
+    with pytest.raises(AssertionError, match="no finite gradient"):
+        contract.check_scores_train(make)
 
 
 @pytest.mark.parametrize("options", [{"repeats": False}, {"loss": "bpr"}])

@@ -164,6 +164,8 @@ def split_mass(psi_NS: Tensor, right_NS: Tensor) -> tuple[Tensor, Tensor]:
 def mass_of_items(index_BS: Tensor, psi_BS: Tensor) -> tuple[Tensor, Tensor]:
     """Each item once, -1 in the places that are left, and the log of its events' summed exp(psi); (B, S) both.
 
+    The log of nothing is -inf, and its gradient 0: strategies that hold earlier answers train through the scores.
+
     >>> index, mass = mass_of_items(torch.tensor([[7, -1, 7, 3]]), torch.tensor([[1.0, OUT, 1.0, 0.0]]))
     >>> index.tolist(), [round(m, 3) for m in mass[0, 1:3].tolist()]
     ([[-1, 3, 7, -1]], [0.0, 1.693])
@@ -172,11 +174,13 @@ def mass_of_items(index_BS: Tensor, psi_BS: Tensor) -> tuple[Tensor, Tensor]:
     begins_BS = torch.ones_like(index_BS)
     begins_BS[:, 1:] = (index_BS[:, 1:] != index_BS[:, :-1]).long()
     run_BS = begins_BS.cumsum(1) - 1
-    largest_B1 = psi_BS.amax(dim=1, keepdim=True)
+    largest_B1 = psi_BS.detach().amax(dim=1, keepdim=True)
     mass_BS = (psi_BS - largest_B1).exp().gather(1, order_BS)
     summed_BS = torch.zeros_like(mass_BS).scatter_add_(1, run_BS, mass_BS)
     once_BS = torch.full_like(index_BS, -1).scatter_(1, run_BS, index_BS)
-    return once_BS, summed_BS.log() + largest_B1
+    some_BS = summed_BS > 0
+    log_BS = torch.where(some_BS, summed_BS, 1.0).log() + largest_B1
+    return once_BS, torch.where(some_BS, log_BS, -torch.inf)
 
 
 def add_mass_(scores_Bc: Tensor, index_BS: Tensor, mass_BS: Tensor, first: int = 0) -> Tensor:
