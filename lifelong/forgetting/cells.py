@@ -1,25 +1,21 @@
 """The cells of a forgetting run: one order of the tasks and one seed each; all strategies start from the seed's base model."""
 
 import json
-import os
 import shutil
-import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import ceil
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from lifelong.asking.evaluation import outcome_of
 from lifelong.core.errors import UsageError
-from lifelong.core.progress import Progress, Silent
+from lifelong.core.progress import Progress
 from lifelong.core.types import Outcome
 from lifelong.forgetting.outcomes import keep
+from lifelong.forgetting.processes import side_by_side
 from lifelong.growing.making import make_strategy
 from lifelong.keeping.verification import check_candidate
 from lifelong.living import LivingModel
@@ -62,17 +58,6 @@ class Learnt:
 
     steps: list[dict[str, Any]]
     changed: dict[str, int]
-
-
-@dataclass
-class Apart(Silent):
-    """What a process of its own has to say, on stderr, a line at a time, with its name before it."""
-
-    name: str = field(default="")
-
-    def say(self, text: str) -> None:
-        """The line."""
-        print(f"{self.name}: {text}", file=sys.stderr, flush=True)
 
 
 def orders_of(tasks: Sequence[Task], count: int, seed: int) -> list[list[Task]]:
@@ -127,27 +112,11 @@ def _folder(out: Path, order: int, seed: int, first: int) -> Path:
 def learn_all(cells: Sequence[Cell], progress: Progress) -> list[dict[str, Learnt]]:
     """What every strategy did in every cell. What was finished before is read, what was begun goes on."""
     bases = list({cell.base: cell for cell in cells}.values())
-    _side_by_side(_base, [(cell,) for cell in bases], [f"seed {cell.seed}" for cell in bases], progress)
+    side_by_side(_base, [(cell,) for cell in bases], [f"seed {cell.seed}" for cell in bases], progress)
     jobs = [(cell, name) for cell in cells for name in cell.strategies]
     labels = [name if len(cells) == 1 else f"{name}, order {c.order}, seed {c.seed}" for c, name in jobs]
-    done = iter(_side_by_side(_under, jobs, labels, progress))
+    done = iter(side_by_side(_under, jobs, labels, progress))
     return [{name: next(done) for name in cell.strategies} for cell in cells]
-
-
-def _side_by_side(work: Any, jobs: Sequence[tuple[Any, ...]], labels: Sequence[str], progress: Progress) -> list[Any]:
-    """work(progress, *job) of every job, one process for each that the cores allow.
-
-    Threads of one process wait for each other at every operation; processes do not.
-    """
-    at_once = min(len(jobs), max(1, (os.cpu_count() or 1) // torch.get_num_threads()))
-    if at_once == 1:
-        return [work(progress, *job) for job in jobs]
-    with ProcessPoolExecutor(at_once, get_context("spawn"), torch.set_num_threads, (torch.get_num_threads(),)) as pool:
-        told = not isinstance(progress, Silent)
-        waiting = [
-            pool.submit(work, Apart(label) if told else Silent(), *job) for label, job in zip(labels, jobs, strict=True)
-        ]
-        return [done.result() for done in waiting]
 
 
 def _base(progress: Progress, cell: Cell) -> None:

@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 import worlds
 
-from lifelong.core.errors import DataError, UsageError
+from lifelong.core.errors import DataError, Diverged, UsageError
+from lifelong.core.progress import Silent
 from lifelong.core.types import Classified, Ranked
 from lifelong.forgetting.advice import advise
 from lifelong.forgetting.cells import ALONE, Cell, make_cells, orders_of, under
 from lifelong.forgetting.outcomes import keep, kept
+from lifelong.forgetting.processes import side_by_side
 from lifelong.forgetting.statistics import Scores, over_seeds, paired, scores
 from lifelong.model.task import as_task
 
@@ -110,6 +113,24 @@ def test_resamples_are_paired():
     a, b = (scores(Ranked(found), "ndcg@10") for found in (ranks, ranks.copy()))
     np.testing.assert_array_equal(a.values_R, b.values_R)
     assert a.value != scores(Ranked(ranks[::-1] * 2), "ndcg@10").value
+
+
+def half(progress, number):
+    if number % 2:
+        raise Diverged(f"{number} is odd")
+    progress.say(f"{number}")
+    return number // 2
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_job_that_fails_stops_no_other_and_is_named(cores, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: cores * torch.get_num_threads())
+    jobs, labels = [(4,), (3,), (8,)], ["a", "b", "c"]
+    assert side_by_side(half, [jobs[0], jobs[2]], ["a", "c"], Silent()) == [2, 4]
+    with pytest.raises(Diverged, match=r"b: 3 is odd \(2 of 3 are done and kept"):
+        side_by_side(half, jobs, labels, Silent())
+    with pytest.raises(Diverged, match=r"b: 3 is odd$"):
+        side_by_side(half, jobs[1:2], ["b"], Silent())
 
 
 COSTS = {
