@@ -60,9 +60,9 @@ def compare(results: Sequence[Result]) -> Compared:
 
 
 def _advice(by_name: Mapping[str, Sequence[Result]], task: str, outcomes: Outcomes) -> Advice | None:
-    """Of the strategies that isolate."""
+    """Of the strategies that isolate; nothing where one of them was run by a release that kept no validation outcomes."""
     across = {name: outcomes.of(name, task, VALID) for name, found in by_name.items() if found[0].isolates}
-    return advise(across, lambda name: _cost(by_name[name], task))
+    return advise(across, lambda name: _cost(by_name[name], task)) if all(across.values()) else None
 
 
 def _measures(results: Sequence[Result]) -> Compared:

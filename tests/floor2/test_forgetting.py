@@ -118,4 +118,11 @@ def test_more_strategies_orders_and_seeds_are_added_to_what_is_there(finished, t
     advice = found["statistics"]["advice"]
     assert list(advice) == ["label_0", "cross_1"], "after the first task"
     assert {found["use"] for found in advice.values()} <= {"conure", "scratch"}, "those that isolate"
+    for kept in (more / "outcomes" / "scratch").glob("*.valid.npz"):
+        kept.unlink()
+    again = run_forgetting(tasks, MORE, more, orders=2, seeds=2)
+    assert len(again["statistics"]["advice"]) == 2, "the other seed has them"
+    for kept in more.rglob("outcomes/scratch/*.valid.npz"):
+        kept.unlink()
+    assert run_forgetting(tasks, MORE, more, orders=2, seeds=2)["statistics"]["advice"] == {}
     assert not covers(out, MORE, 1, 1)
