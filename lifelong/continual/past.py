@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +43,10 @@ class Earlier(nn.Module, ABC):
     @abstractmethod
     def batches(self, number: int) -> Iterator[Batch]:
         """One pass over its own training cases, shuffled; pass n is always the same."""
+
+    def redrawn(self, batch: Batch, random: np.random.Generator) -> Batch:
+        """One of its batches with shared negatives drawn anew; as it is where there are none."""
+        return batch
 
     @property
     def slots(self) -> Mapping[str, Slot]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -47,13 +48,16 @@ def endless(earlier: Earlier) -> Draw:
     return draw
 
 
-def again(memory: list[Batch]) -> Draw:
-    """A few kept batches, over and over; every epoch begins with another one."""
+def again(earlier: Earlier, memory: list[Batch]) -> Draw:
+    """A few kept batches, over and over; every epoch begins with another one.
+
+    Their negatives are drawn anew each time: items that are never told from the right ones would rise above them.
+    """
 
     def draw(epoch: int) -> Iterator[Batch]:
-        step = epoch
+        step, random = epoch, np.random.default_rng(epoch)
         while True:
-            yield memory[step % len(memory)]
+            yield earlier.redrawn(memory[step % len(memory)], random)
             step += 1
 
     return draw

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -61,6 +62,11 @@ class Remembered(Earlier):
         """One pass over its training cases."""
         self._feed = self._feed or self._open_feed()
         return self._feed.epoch(number)
+
+    def redrawn(self, batch: Batch, random: np.random.Generator) -> Batch:
+        """By the sampler of its feed, which is open: a batch came from it."""
+        sampler = getattr(self._feed, "negatives", None)
+        return replace(batch, negatives=sampler.draw(random, batch.targets_N.numpy())) if sampler else batch
 
     @property
     def slots(self) -> Mapping[str, Slot]:

@@ -212,7 +212,7 @@ def test_what_is_not_known_closes_up():
 
 def test_draws_depend_on_the_epoch_alone(learnt):
     task = contract.Remembered(learnt, learnt.views[0])
-    for draw in (endless(task), again(remember(task, 4000.0))):
+    for draw in (endless(task), again(task, remember(task, 4000.0))):
         streams = [draw(epoch) for epoch in (1, 1, 2)]
         first, same, other = ([next(s).history.window_BL for _ in range(7)] for s in streams)
         assert all(torch.equal(a, b) for a, b in zip(first, same, strict=True))

@@ -23,8 +23,10 @@ class Replay(Strategy):
     class Config(Strategy.Config):
         """Options of the strategy."""
 
-        budget_kb: float = 1024.0
-        """Memory for the kept cases of all earlier tasks together, in units of 1024 bytes."""
+        budget_kb: float = 131072.0
+        """Memory for the kept cases of all earlier tasks together, in units of 1024 bytes. Few cases that are rehearsed often are
+        learnt by heart: next_product of Complete Journey (NDCG@10 .1215) after drug_gm, with about 340 windows kept .0409, 860
+        .0589, 5,500 .1184, and .0953 by sequential, which rehearses nothing. A window with a past of 1,000 takes 19 kB."""
         strength: float = 1.0
         """Weight of an earlier task's loss beside that of the new one."""
         heads: Literal["train", "freeze"] = "train"
@@ -47,7 +49,9 @@ class Replay(Strategy):
         memories = [remember(earlier, self.options.budget_kb * 1024 / len(past)) for earlier in past]
         if self.options.heads == "train":
             site.let_train(past)
-        penalty = Rehearsal(past, site.seen(past), [again(memory) for memory in memories], self.options.strength)
+        penalty = Rehearsal(
+            past, site.seen(past), [again(*kept) for kept in zip(past, memories, strict=True)], self.options.strength
+        )
         yield Phase(view=view, label="train", penalty=penalty)
         site.write_back(view)
         return view
@@ -76,6 +80,6 @@ def remember(earlier: Earlier, budget: float) -> list[Batch]:
 
 
 def size(batch: Batch) -> int:
-    """Bytes of a batch's histories and points; negatives can be drawn again and do not count."""
-    tensors = (batch.history.window_BL, batch.rows_N, batch.positions_N, batch.targets_N)
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    """Bytes of a batch's histories, windows and longer pasts, and of its points; negatives are drawn anew and do not count."""
+    tensors = (*vars(batch.history).values(), batch.rows_N, batch.positions_N, batch.targets_N)
+    return sum(tensor.nbytes for tensor in tensors if tensor is not None)
