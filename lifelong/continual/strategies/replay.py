@@ -24,9 +24,9 @@ class Replay(Strategy):
         """Options of the strategy."""
 
         budget_kb: float = 131072.0
-        """Memory for the kept cases of all earlier tasks together, in units of 1024 bytes. Few cases that are rehearsed often are
-        learnt by heart: next_product of Complete Journey (NDCG@10 .1215) after drug_gm, with about 340 windows kept .0409, 860
-        .0589, 5,500 .1184, and .0953 by sequential, which rehearses nothing. A window with a past of 1,000 takes 19 kB."""
+        """Memory for the kept cases of all earlier tasks together, in units of 1024 bytes; a window with a past of 1,000 events
+        takes 19 kB. Few cases that are rehearsed often are learnt by heart: next_product of Complete Journey (NDCG@10 .1215)
+        after drug_gm with about 340 windows kept .0409, 860 .0589, 5,500 .1184, and .0953 by sequential, without any."""
         strength: float = 1.0
         """Weight of an earlier task's loss beside that of the new one."""
         heads: Literal["train", "freeze"] = "train"
