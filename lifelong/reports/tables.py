@@ -53,9 +53,8 @@ def _advice(document: Mapping[str, Any]) -> Iterator[RenderableType]:
     if found:
         table = open_table("task", "take", "why", "stored", words=3)
         for task, advice in found.items():
-            table.add_row(
-                line(task), Text(line(advice["use"]), style="bold"), line(reason(advice)), size(advice["bytes"])
-            )
+            taken = Text(line(advice["use"]), style="bold")
+            table.add_row(Text(line(task)), taken, Text(line(reason(advice))), size(advice["bytes"]))
         yield from (Text(""), Text(TITLE, style="bold"), table)
 
 

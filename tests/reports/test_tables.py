@@ -64,8 +64,11 @@ def test_ascii_terminals():
 def test_names_are_neither_markup_nor_escape_sequences():
     doc = document()
     doc["strategies"]["[red]x\x1b[31m"] = doc["strategies"].pop("ewc")
+    hostile_advice = {"use": "[b]y\x1b[31m", "best": "[i]z", "behind": {"mean": 0.5}, "cheaper": [], "bytes": 1.0}
+    doc["statistics"] = {"advice": {"[red]task": hostile_advice}}
     text = show(forgetting_table(doc), 120)
     assert "[red]x" in text
+    assert all(found in text for found in ("[red]task", "[b]y", "[i]z has +0.5000"))
     assert "\x1b" not in text
     hostile = description()
     hostile["tasks"][0]["name"] = "[/b]\x1b]0;x"
