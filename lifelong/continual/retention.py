@@ -1,5 +1,6 @@
 """Knowledge retention under masks: earlier tasks answer for a few users of each batch, the less related the more of them."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -11,6 +12,7 @@ from lifelong.continual.parts.base import Part
 from lifelong.continual.parts.mask import Mask
 from lifelong.continual.past import Earlier, Seen
 from lifelong.continual.phase import Penalty, Weights
+from lifelong.core.errors import Diverged
 from lifelong.core.types import Batch, History
 
 STEEP = 6.0
@@ -79,14 +81,20 @@ class Retention(Penalty):
 
     @torch.no_grad()
     def _rho(self, number: int) -> float:
-        """In [0.0025, 0.5]: masks are positive. A task without masks has them all open."""
+        """In [0.0025, 0.5]: masks are positive. A task without masks has them all open.
+
+        Raises Diverged where a mask is not finite.
+        """
         (own,), taught = self._own, self._taught(number)
         similar = []
         for slot, mask in own.items():
             there = taught.get(slot)
             gates_D = there.gates() if isinstance(there, Mask) else torch.ones_like(mask.bias).expand(mask.width)
             similar.append(torch.sigmoid(STEEP * F.cosine_similarity(gates_D, mask.gates(), dim=0)))
-        return float(1.0 - torch.stack(similar).mean())
+        rho = float(1.0 - torch.stack(similar).mean())
+        if not math.isfinite(rho):
+            raise Diverged("training diverged: a mask is not finite")
+        return rho
 
     def _taught(self, number: int) -> dict[str, Part]:
         """The masks of an earlier task as they were, by slot."""

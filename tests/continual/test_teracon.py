@@ -14,7 +14,7 @@ from lifelong.continual.retention import Retention
 from lifelong.continual.strategies import teracon
 from lifelong.continual.strategies.teracon import Teracon, grow_masks
 from lifelong.core.config import build
-from lifelong.core.errors import ConfigError
+from lifelong.core.errors import ConfigError, Diverged
 from lifelong.core.progress import Silent
 from lifelong.encoders.layers.dropout import Dropout
 from lifelong.living import LivingModel
@@ -242,6 +242,14 @@ def test_the_share_of_users_by_hand(learnt):
         for mask in masks.values():
             nn.init.zeros_(mask.mixer_T)
     assert penalty._rho(0) == pytest.approx(1 - 1 / (1 + math.exp(-6)), abs=1e-6)  # all masks are 1, so they are alike
+
+
+def test_a_mask_that_is_no_number_is_a_divergence(learnt):
+    """As it was: the share of users could not be made an integer, and the training ended in a traceback."""
+    penalty, weights, batch, _ = _penalty(learnt)
+    nn.init.constant_(next(iter(penalty._own[0].values())).bias, math.nan)
+    with pytest.raises(Diverged, match="a mask is not finite"):
+        penalty(weights, batch)
 
 
 def test_one_user_is_enough(learnt):
