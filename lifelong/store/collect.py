@@ -115,7 +115,7 @@ def collect(
     marked, since = _marked(store)
     if not wanted.items() <= marked.items():
         marked, since = wanted, clock()
-        with writing_errors(store.path / "tmp" / MARK, _AGAIN):
+        with store.writing(), writing_errors(store.path / "tmp" / MARK, _AGAIN):  # under it others clear partial files
             layout.make_folder(store.files, store.path / "tmp")
             store.put_in_place(seal({"at": int(since), "objects": marked}), store.path / "tmp" / MARK)
     if first.objects and (rest := wait - max(0.0, clock() - since)) > 0:
