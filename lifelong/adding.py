@@ -21,7 +21,7 @@ from lifelong.encoders.layers.longterm import LongTerm
 from lifelong.growing.choosing import grow
 from lifelong.growing.estimate import Estimate, estimate
 from lifelong.growing.growth import Ground, Growth
-from lifelong.growing.making import make_strategy, open_feed
+from lifelong.growing.making import make_strategy
 from lifelong.growing.remembered import Remembered
 from lifelong.growing.resume import Resume
 from lifelong.growing.retraining import nothing_new
@@ -209,8 +209,8 @@ class Adding(Opened):
     def _remembered(self, member: Member, rows: int) -> Remembered:
         """An earlier task for a strategy that changes it; its data are opened when they are asked for."""
         check_names(member.task)
-        feed = lambda: open_feed(member.task, self.cases(member.name), self.design, 0)  # noqa: E731
-        return Remembered(self.design, self.bank, member, self._known(member.name), rows, feed)
+        cases = lambda: self.cases(member.name)  # noqa: E731
+        return Remembered(self.design, self.bank, member, self._known(member.name), rows, cases)
 
     def _parent(self, task: Task, members: Mapping[str, Member]) -> Member | None:
         if not members:

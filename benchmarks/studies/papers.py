@@ -66,12 +66,8 @@ def _base(world: World, seed: int, *settings: str) -> LivingModel:
     return base(world, seed, *world.whole, "longterm=null", *settings)
 
 
-def plain(world: World, name: str, strategy: str) -> Task:
-    """A task whose head is trained from nothing, for longer; patience ends it."""
-    own = world.task(name, "fit.epochs=20")
-    head = own.to_values()["head"]
-    head = head if isinstance(head, dict) else {"name": head}
-    return replace(own, head={**head, "solved": False, "wide": False}, strategy=strategy)
+def _task(world: World, name: str, strategy: str) -> Task:
+    return replace(world.trained(name), strategy=strategy)
 
 
 def _of_first(world: World, seed: int) -> Found:
@@ -100,7 +96,7 @@ def _series(world: World, strategy: str, seed: int) -> dict[str, Outcome]:
     """Ten tasks by one strategy, all of them asked after the last."""
     with copied(_base(world, seed), f"series-{strategy}-{seed}") as model:
         for task in TEN[world.name]:
-            model.add_task(plain(world, task, strategy), seed=seed, allow_forgetting=True)
+            model.add_task(_task(world, task, strategy), seed=seed, allow_forgetting=True)
         return {task: _outcome(model, task) for task in TEN[world.name]}
 
 
@@ -121,7 +117,7 @@ def _paired(told: Mapping[str, Outcome], asked: str, metric: str) -> Found:
 
 def _of_label(world: World, label: str, seed: int) -> Found:
     """Every arm in every fold."""
-    model, task = _base(world, seed), plain(world, label, "conure")
+    model, task = _base(world, seed), _task(world, label, "conure")
     people = people_of(model, task, cases_for(model, task), world.first, Silent())
     folds = folds_of(people, FOLDS, 1, seed, seen=True)
     with ExitStack() as kept:
@@ -143,12 +139,12 @@ def _of_label(world: World, label: str, seed: int) -> Found:
 
 
 def _method(world: World, label: str, arm: Arm, seed: int, kept: ExitStack) -> Method:
-    model, task = _base(world, seed, *arm.first), plain(world, label, arm.strategy)
+    model, task = _base(world, seed, *arm.first), _task(world, label, arm.strategy)
     if not arm.after:
         return grown(model, task, seed, Silent())
     model = kept.enter_context(copied(model, f"after-{label}-{seed}"))
     before = world.labels[world.labels.index(label) - 1]
-    model.add_task(plain(world, before, arm.strategy), seed=seed)
+    model.add_task(_task(world, before, arm.strategy), seed=seed)
     return grown(model, replace(task, parent=before), seed, Silent())
 
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,16 @@ class World:
     def task(self, task: str, *settings: str) -> Task:
         """A task with the world's settings and more."""
         return Task.read(self.path(task), [*self.settings, *settings])
+
+    def trained(self, task: str) -> Task:
+        """A task in the papers' own network, whose head is trained from nothing instead of fitted in closed form (no long-term
+        path, no wide path); labels for longer, patience ends it."""
+        if task == self.first:
+            return self.task(task, "longterm=null")
+        own = self.task(task, *(() if task in self.others else ("fit.epochs=20",)))
+        head = own.to_values()["head"]
+        head = {**(head if isinstance(head, dict) else {"name": head}), "solved": False}
+        return replace(own, head=head if task in self.others else {**head, "wide": False})
 
 
 def worlds(quick: bool = False) -> dict[str, World]:

@@ -1,5 +1,6 @@
 """How good a task is on its test cases: ranks in the full catalogue, probabilities, numbers; cold users apart; intervals."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -118,6 +119,16 @@ def validation_score(net: TaskNet, cases: Cases, metric: str, past: int = 0) -> 
     if isinstance(outcome, Estimated):
         return -float(np.abs(outcome.values_N - outcome.targets_N).mean())
     return float(parse(metric).value(outcome, None)[0])
+
+
+def log_score(answers: str, score: float) -> float:
+    """The logarithm of a validation score, by which tasks of all kinds are compared: a per cent counts alike for each.
+
+    What heads of classes and labels are validated by is one already; a mean absolute error counts by its inverse.
+    """
+    if answers in ("classes", "labels"):
+        return score
+    return -math.log(max(-score, 1e-9)) if answers == "number" else math.log(max(score, 1e-9))
 
 
 def weighs_alike(net: TaskNet) -> bool:

@@ -44,6 +44,10 @@ class Earlier(nn.Module, ABC):
     def batches(self, number: int) -> Iterator[Batch]:
         """One pass over its own training cases, shuffled; pass n is always the same."""
 
+    @abstractmethod
+    def validated(self, weights: Weights) -> float:
+        """The logarithm of its validation score under these weights (asking.evaluation.log_score)."""
+
     def redrawn(self, batch: Batch, random: np.random.Generator) -> Batch:
         """One of its batches with shared negatives drawn anew; as it is where there are none."""
         return batch

@@ -24,6 +24,10 @@ class Penalty(nn.Module, ABC):
     def forward(self, weights: Weights, batch: Batch) -> Tensor:
         """A scalar of this step's trunk and batch, both on one device."""
 
+    def validated(self, weights: Weights) -> list[float]:
+        """Validation scores of other tasks that an epoch is chosen by beside the task's own, as logarithms; none as a rule."""
+        return []
+
     def start(self, epoch: int, steps: int = 0) -> None:
         """Called before the first batch of every epoch, counted from 0; it has about so many steps, 0 where nobody knows."""
 

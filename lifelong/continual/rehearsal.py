@@ -36,6 +36,16 @@ class Rehearsal(Penalty):
         return self.strength * total
 
 
+class Together(Rehearsal):
+    """Rehearsal with the epoch chosen by all tasks' validation scores: a gain in one at the cost of another is seen."""
+
+    @torch.no_grad()
+    def validated(self, weights: Weights) -> list[float]:
+        """Every earlier task's."""
+        pairs = zip(self.past, self.seen, strict=True)
+        return [earlier.validated(seen(weights)) for earlier, seen in pairs if isinstance(earlier, Earlier)]
+
+
 def endless(earlier: Earlier) -> Draw:
     """All of an earlier task's training cases, pass after pass; another order in every epoch."""
 

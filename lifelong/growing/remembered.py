@@ -2,21 +2,23 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from lifelong.asking.evaluation import log_score, validation_score
 from lifelong.continual.bank import Bank
 from lifelong.continual.parts.base import Part
 from lifelong.continual.past import Earlier, known_only
 from lifelong.continual.phase import Weights
 from lifelong.core.slot import Slot
 from lifelong.core.types import Batch, History
-from lifelong.growing.making import equipped, make_objective
+from lifelong.growing.making import equipped, make_objective, open_feed
 from lifelong.growing.training import Feed
-from lifelong.model.cases import ItemRows
+from lifelong.model.cases import Cases, ItemRows
 from lifelong.model.member import Member, mount
 from lifelong.model.network import Design, TaskNet
 
@@ -24,11 +26,11 @@ from lifelong.model.network import Design, TaskNet
 class Remembered(Earlier):
     """A member with copies of its head and parts; `rows` is the length of the item table as the task that is added knows it.
 
-    The data are opened when the first batch is asked for, and not before.
+    The data are opened when they are first asked for, and not before.
     """
 
     def __init__(
-        self, design: Design, bank: Bank, member: Member, known: ItemRows, rows: int, open_feed: Callable[[], Feed]
+        self, design: Design, bank: Bank, member: Member, known: ItemRows, rows: int, open_cases: Callable[[], Cases]
     ) -> None:
         super().__init__()
         copied = replace(member, own={name: value.clone() for name, value in member.own.items()})
@@ -36,8 +38,7 @@ class Remembered(Earlier):
         self.net: TaskNet = mount(design, bank, copied, known)
         self.answers = self.net.answers
         self.objective = equipped(make_objective(member.task), self.net.user_width, 0)
-        self._open_feed = open_feed
-        self._feed: Feed | None = None
+        self._design, self._open_cases = design, open_cases
         self._known_V = torch.zeros(rows, dtype=torch.bool)
         self._known_V[torch.from_numpy(known.rows_n).long()] = True
 
@@ -60,11 +61,17 @@ class Remembered(Earlier):
 
     def batches(self, number: int) -> Iterator[Batch]:
         """One pass over its training cases."""
-        self._feed = self._feed or self._open_feed()
         return self._feed.epoch(number)
 
+    def validated(self, weights: Weights) -> float:
+        """On its own validation cases, without dropout."""
+        self.net.put(weights)
+        self.net.eval()
+        score = validation_score(self.net, self._cases, self.member.task.measured_by[0], self._design.past)
+        return log_score(self.answers, score)
+
     def redrawn(self, batch: Batch, random: np.random.Generator) -> Batch:
-        """By the sampler of its feed, which is open: a batch came from it."""
+        """By the sampler of its feed."""
         sampler = getattr(self._feed, "negatives", None)
         return replace(batch, negatives=sampler.draw(random, batch.targets_N.numpy())) if sampler else batch
 
@@ -72,6 +79,14 @@ class Remembered(Earlier):
     def slots(self) -> Mapping[str, Slot]:
         """Those of its network."""
         return self.net.slots()
+
+    @cached_property
+    def _cases(self) -> Cases:
+        return self._open_cases()
+
+    @cached_property
+    def _feed(self) -> Feed:
+        return open_feed(self.member.task, self._cases, self._design, 0)
 
     def changed(self) -> Member:
         """The member with head and parts as they are after training."""

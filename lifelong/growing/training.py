@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lifelong.asking.evaluation import log_score
 from lifelong.continual.overlay import Overlay
 from lifelong.continual.phase import Phase
 from lifelong.continual.site import Site
@@ -184,7 +186,10 @@ def _rows(learner: Learner) -> list[nn.Parameter]:
 
 @torch.no_grad()
 def _validate(job: Job, learner: Learner) -> float:
-    return job.validate(learner.settle())
+    own = job.validate(learner.settle())
+    penalty = learner.penalty
+    others = [] if penalty is None else penalty.validated(learner.overlay.weights(learner.theta()))
+    return own if not others else float(np.mean([log_score(job.net.answers, own), *others]))
 
 
 def _mix(*numbers: int) -> int:

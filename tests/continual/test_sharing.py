@@ -137,6 +137,9 @@ class Line(Earlier):
         count = len(self.xs)
         yield Batch(History(self.xs[:, None]), torch.arange(count), torch.zeros(count, dtype=torch.long), self.ys)
 
+    def validated(self, weights):
+        return 0.0
+
 
 def test_the_fisher_information_by_hand():
     line = Line(torch.tensor([1, 2, 3]), torch.tensor([0.0, 0.0, 9.0]))

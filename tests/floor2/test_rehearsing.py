@@ -1,9 +1,11 @@
 """Strategies that change earlier tasks: they need leave, they train beside them, and a failed commit changes nothing."""
 
+import numpy as np
 import pytest
 import worlds
 
 from lifelong import LivingModel
+from lifelong.asking.evaluation import log_score, validation_score
 from lifelong.continual.rehearsal import again
 from lifelong.continual.strategies.replay import remember
 from lifelong.continual.view import ITEM_TABLE
@@ -61,3 +63,28 @@ def test_what_is_replayed_is_told_from_other_items_each_time(tmp_path, cache):
         assert expected.get(index, log) == log, "by the same sampler"
     same = next(again(earlier, remember(earlier, 1e4)[:1])(0))
     assert same.negatives.index_K.equal(first.negatives.index_K), "an interrupted epoch goes on with the same ones"
+
+
+def scored(model):
+    """The logarithms of all tasks' validation scores, as the model answers now."""
+    nets = {name: model.answering(name).net for name in model.members}
+    one = lambda name: validation_score(nets[name], model.cases(name), model.members[name].task.measured_by[0])  # noqa: E731
+    return [log_score(nets[name].answers, one(name)) for name in nets]
+
+
+@pytest.mark.parametrize(("strategy", "all_judge"), [("joint", True), ("replay", False), ("sequential", False)])
+def test_joint_training_chooses_its_epoch_by_all_tasks(living, strategy, all_judge):
+    """What is committed has, measured anew, the mean of all tasks' scores that the best epoch had."""
+    task = worlds.label(0, strategy=strategy, head={"name": "classification", "solved": False}, fit={"epochs": 3})
+    living.add_task(task, allow_forgetting=True)
+    best = max(point["valid"] for point in living.members["label_0"].record["curve"])
+    by_all = np.isclose(best, np.mean(scored(living)), atol=1e-5)
+    assert by_all == all_judge
+
+
+@pytest.mark.parametrize(
+    ("answers", "better", "worse"), [("items", 0.2, 0.1), ("classes", -0.2, -0.4), ("number", -1.0, -2.0)]
+)
+def test_log_scores_rise_with_the_score_and_halve_alike(answers, better, worse):
+    gain = log_score(answers, better) - log_score(answers, worse)
+    assert gain == pytest.approx(0.2 if answers == "classes" else np.log(2))

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from lifelong.continual.phase import Phase
-from lifelong.continual.rehearsal import Rehearsal, endless
+from lifelong.continual.rehearsal import Together, endless
 from lifelong.continual.site import Site
 from lifelong.continual.strategies.base import Growth, Strategy
 
@@ -12,7 +12,8 @@ class Joint(Strategy):
     """One shared encoder and all heads, trained on the sum of all tasks' losses (MTL in Conure's table 2).
 
     It goes on from the parent's weights, needs every earlier task's data, and changes every earlier task. Every step takes one
-    batch of each task; an epoch is as long as that of the task that is added, whose validation also chooses the epoch.
+    batch of each task; an epoch is as long as that of the task that is added. The epoch is chosen by the mean of the logarithms
+    of all tasks' validation scores, in which a per cent counts alike for every task.
     """
 
     isolates: ClassVar[bool] = False
@@ -22,7 +23,7 @@ class Joint(Strategy):
         view = site.share()
         past = site.shared_past("joint training learns them again")
         site.let_train(past)
-        penalty = Rehearsal(past, site.seen(past), [endless(earlier) for earlier in past], 1.0)
+        penalty = Together(past, site.seen(past), [endless(earlier) for earlier in past], 1.0)
         yield Phase(view=view, label="train jointly", penalty=penalty)
         site.write_back(view)
         return view
