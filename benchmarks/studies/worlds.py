@@ -54,12 +54,12 @@ class World:
         """A task with the world's settings and more."""
         return Task.read(self.path(task), [*self.settings, *settings])
 
-    def trained(self, task: str) -> Task:
+    def trained(self, task: str, *settings: str) -> Task:
         """A task in the papers' own network, whose head is trained from nothing instead of fitted in closed form (no long-term
         path, no wide path); labels for longer, patience ends it."""
         if task == self.first:
-            return self.task(task, "longterm=null")
-        own = self.task(task, *(() if task in self.others else ("fit.epochs=20",)))
+            return self.task(task, "longterm=null", *settings)
+        own = self.task(task, *(() if task in self.others else ("fit.epochs=20",)), *settings)
         head = own.to_values()["head"]
         head = {**(head if isinstance(head, dict) else {"name": head}), "solved": False}
         return replace(own, head=head if task in self.others else {**head, "wide": False})
