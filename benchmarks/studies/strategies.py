@@ -80,18 +80,25 @@ def tables(entries: Entries) -> list[dict[str, Any]]:
 
 
 def _summary(world: str, records: Records) -> dict[str, Any]:
-    rows = []
+    rows, first, measured = [], next(iter(records[0]["metric"])), MEASURES.values()
     for name, isolating in records[0]["isolates"].items():
         runs = [r for record in records for r in record["runs"] if r["strategy"] == name]
         bits = sum(r["changed_bits"] for r in runs)
         promise = "0, exactly" if isolating and not bits else f"{bits:,}" + (" **BROKEN**" if isolating else "")
         told = [record["statistics"]["strategies"][name] for record in records]
+        lost = ranged(_lost(record["statistics"]["tasks"][name][first]) for record in records)
         measures = (_over([t.get(key) for t in told]) for key in MEASURES)
         size, seconds = (np.mean([v for r in runs for v in r[key][1:]]) for key in ("bytes", "seconds"))
-        rows.append((name, promise, *measures, f"{size / 1000:,.0f} kB", f"{seconds:.0f} s"))
-    header = ("strategy", "changed probe values, all runs", *MEASURES.values(), "stored a task", "time a task")
+        rows.append((name, promise, lost, *measures, f"{size / 1000:,.0f} kB", f"{seconds:.0f} s"))
+    header = ("strategy", "changed probe values, all runs", f"{first} lost", *measured, "stored a task", "time a task")
     note = f"{len(records)} seeds; ± is Student's 95 % interval over seeds. {records[0].get('notice', '')}"
     return table(f"{world}: every strategy", header, rows, note)
+
+
+def _lost(told: Mapping[str, Any]) -> float:
+    """What a task had when it was learnt, minus what it has at the end."""
+    before, after = (told[key]["mean"] for key in ("just_learnt", "at_the_end"))
+    return float(before - after)
 
 
 def _over(seeds: Sequence[Any]) -> str:

@@ -13,6 +13,10 @@ class Autoregressive(Objective):
     Every prefix is trained by the same pass; none is copied into a padded row of its own, and no padding is predicted. The
     same objective serves a catalogue other than the one that is read: then an event of that catalogue is predicted from the
     readable events before it. Raises ConfigError for an encoder that sees the future.
+
+    The default. At equal CPU time, frozen vectors without the long-term path tell eight profile labels with a mean AUC of .592
+    (Complete Journey) and .625 (MovieLens-100k), with clue beside it .571 and .618, masked .534 and .577, clue alone .504 and
+    .522; what comes next it tells no worse than any (docs/RESULTS.md, Objectives; three seeds).
     """
 
     points = "events"
