@@ -150,14 +150,16 @@ def test_tables_of_strategies_and_claims_are_made_of_records():
             "strategies": {"conure": {"forgetting": spread}, "sequential": {"forgetting": spread}},
             "tasks": {
                 "conure": {"age": task},
-                "sequential": {"age": {**task, "gain": gain, "difference": gain}},
+                "sequential": {"age": {**task, "gain": gain, "difference": gain, "at_the_end": {**spread, "mean": 0.4}}},
             },
         },
     }
     records = {f"world/seed{seed}": record for seed in range(2)}
     summary, tasks = strategies.tables(records)
     assert [row[1] for row in summary["rows"]] == ["0, exactly", "14"]
-    assert summary["rows"][0][2] == ".5000 ± .0000 (2)"
+    assert summary["header"][2:4] == ["age lost", "forgetting"]
+    assert [row[2] for row in summary["rows"]] == [".0000 ± .0000 (2)", ".1000 ± .0000 (2)"]
+    assert summary["rows"][0][3] == ".5000 ± .0000 (2)"
     assert tasks["rows"][1][4].endswith("**negative**")
     record["runs"][0]["changed_bits"] = 1
     assert "BROKEN" in strategies.tables(records)[0]["rows"][0][1]
