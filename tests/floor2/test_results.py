@@ -150,7 +150,9 @@ def test_tables_of_strategies_and_claims_are_made_of_records():
             "strategies": {"conure": {"forgetting": spread}, "sequential": {"forgetting": spread}},
             "tasks": {
                 "conure": {"age": task},
-                "sequential": {"age": {**task, "gain": gain, "difference": gain, "at_the_end": {**spread, "mean": 0.4}}},
+                "sequential": {
+                    "age": {**task, "gain": gain, "difference": gain, "at_the_end": {**spread, "mean": 0.4}}
+                },
             },
         },
     }
