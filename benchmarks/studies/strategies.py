@@ -18,7 +18,8 @@ ABOUT = (
     "One base model a seed, every strategy takes the same tasks in from it, one after the other; all earlier ones are "
     "measured again after every addition. Values are the task's own first metric on its own test cases. With the papers' own "
     "network, encoder and heads that are trained: where heads begin solved in closed form, beside a long-term path, training "
-    "moves so little that strategies differ in hardly anything but chance (seen with one seed)."
+    "moves so little that strategies differ in hardly anything but chance (seen with one seed). Films by leave-one-out and "
+    "without a second task of films, whose answers would be among what the first is trained on; all else by time and by user."
 )
 
 LABELS = 3
