@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks import common
+from benchmarks.studies.short import short
 
 STUDIES = (
     "backbones",
@@ -102,6 +103,10 @@ def page(document: Mapping[str, Any]) -> str:
         "",
         "± is Student's 95 % interval over seeds, the number of seeds in brackets. An interval of a difference covers users "
         "(paired bootstrap) and seeds. **Bold** differences are clear of zero.",
+        "",
+        "## In short",
+        "",
+        *_markdown(short(document["studies"])),
     ]
     for name, found in document["studies"].items():
         lines += ["", f"## {found['title']}", "", f"{found['about']} `python -m benchmarks.results --only {name}`"]

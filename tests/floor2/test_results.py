@@ -2,11 +2,13 @@
 
 import doctest
 import json
+from dataclasses import replace
 
 import pytest
 
 from benchmarks import results
 from benchmarks.studies import claims, papers, profiles, tables, transfer
+from benchmarks.studies.short import ANSWERS, short
 from benchmarks.studies.tables import difference, ranged, signed, table
 
 
@@ -34,6 +36,17 @@ def test_the_page_is_made_of_the_json_alone(tmp_path):
     assert text == results.page(kept)
     for found in ("## Made up", "| what | value |", "|---|---|", "| a\\|b | 0.5 |", "A note.", "commits abc"):
         assert found in text
+
+
+def test_every_short_answer_stands_in_a_table_below():
+    studies = json.loads((results.DOCS / "results.json").read_text())["studies"]
+    for answer in ANSWERS:
+        cell = answer.cell(studies)
+        assert cell, answer
+        assert f"| {answer.asked} | {cell} |" in results.page({**document(), "studies": studies})
+        assert replace(answer, column="no such column").cell(studies) is None
+        assert replace(answer, row=(*answer.row, "no such cell")).cell(studies) is None
+    assert short({})["rows"] == []
 
 
 @pytest.mark.parametrize("name", results.STUDIES)
