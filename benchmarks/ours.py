@@ -29,6 +29,7 @@ from lifelong.data.prepare import prepare
 from lifelong.data.sequences import gather_windows
 from lifelong.metrics.ranking import ranks
 from lifelong.model.cases import Cases, make_cases
+from lifelong.model.network import Design
 from lifelong.model.task import Task
 from lifelong.opened import make_source
 
@@ -150,7 +151,7 @@ def agreement(task: Task) -> dict[str, bool]:
     number_C = np.array([int(name) for name in cases.catalogue])
     found = {"items": sorted(number_C) == list(range(1, data.item_count + 1))}
     for part in ("valid", "test"):
-        found |= _part_agrees(data, cases, part, number_C, task.length)
+        found |= _part_agrees(data, cases, part, number_C, task.length or Design.length)
     wanted = sum(len(data.history(u, "valid")) - 1 for u in range(1, data.users + 1))
     return {**found, "training targets": len(cases.train) == wanted}
 

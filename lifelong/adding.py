@@ -90,7 +90,7 @@ class Adding(Opened):
         design = Design(
             encoder=name,
             options=plain(config),
-            length=task.length,
+            length=task.length or Design.length,
             past=task.past,
             actions=task.actions,
             gaps=task.gaps,

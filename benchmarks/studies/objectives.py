@@ -87,7 +87,7 @@ def _following(model: LivingModel, world: World) -> float | None:
 def _probed(model: LivingModel, world: World, label: str, quick: bool) -> dict[str, Any]:
     task = world.task(label)
     cases = cases_for(model, task)
-    people = people_of(model, task, cases, next(iter(model.members)), Silent())
+    people = people_of(model, task, cases, [next(iter(model.members))], Silent())
     methods = {"LR SVD64": baselines()["LR SVD64"], VECTOR: probe(vectors_of(model, task, people))}
     told = ask(people, hash_folds(people, range(1 if quick else SPLITS)), methods, 0, Silent())
     made = tabled(people, told, [VECTOR], METRICS, 0)

@@ -118,7 +118,7 @@ def _paired(told: Mapping[str, Outcome], asked: str, metric: str) -> Found:
 def _of_label(world: World, label: str, seed: int) -> Found:
     """Every arm in every fold."""
     model, task = _base(world, seed), _task(world, label, "conure")
-    people = people_of(model, task, cases_for(model, task), world.first, Silent())
+    people = people_of(model, task, cases_for(model, task), [world.first], Silent())
     folds = folds_of(people, FOLDS, 1, seed, seen=True)
     with ExitStack() as kept:
         methods = {name: _method(world, label, arm, seed, kept) for name, arm in ARMS.items()}

@@ -50,7 +50,7 @@ def run(key: str, quick: bool) -> dict[str, Any]:
     name, label, seed_ = key.split("/")
     world, seed = worlds(quick)[name], int(seed_.removeprefix("seed"))
     model, task = base(world, seed, *world.whole), world.task(label)
-    people = people_of(model, task, cases_for(model, task), model._parent(task, model.members).name, Silent())
+    people = people_of(model, task, cases_for(model, task), [model._parent(task, model.members).name], Silent())
     kept = RUNS / "baselines" / f"{name}-{label}-{tree()}"
     vector = {VECTOR: probe(vectors_of(model, task, people))}
     alone = replace(task, strategy="scratch")

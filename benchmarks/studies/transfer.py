@@ -70,7 +70,7 @@ def by_strategy(own: Task, strategy: str) -> Task:
 def _label(world: World, own: Task, share: int, seed: int) -> dict[str, Any]:
     model, nothing = base(world, seed, *world.whole), base(world, 0, *world.whole, *NOTHING)
     parent = model._parent(own, model.members).name
-    people = people_of(model, own, cases_for(model, own), parent, Silent())
+    people = people_of(model, own, cases_for(model, own), [parent], Silent())
     folds = [thinned_fold(fold, people.targets_P, share, seed) for fold in folds_of(people, FOLDS, 1, seed, seen=True)]
     methods = {s: grown(model, by_strategy(own, s), seed, Silent()) for s in (SCRATCH, *LABELS)}
     methods[RANDOM] = grown(nothing, plain(by_strategy(own, SCRATCH)), seed, Silent())

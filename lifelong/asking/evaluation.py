@@ -79,7 +79,10 @@ def evaluate(
 
     Where some of their users are cold, each metric stands there once more for those alone, as `ndcg@10/cold`.
     """
-    return measured(outcome_of(answering, cases, points), cases, points, metrics, seed)
+    outcome = outcome_of(answering, cases, points)
+    if answering.net.answers == "vectors":  # a case is a user with two halves, not a point
+        return {spec: measure(parse(spec), outcome, seed=seed) for spec in metrics}
+    return measured(outcome, cases, points, metrics, seed)
 
 
 def measured(outcome: Outcome, cases: Cases, points: Points, metrics: Sequence[str], seed: int) -> dict[str, Measure]:

@@ -50,7 +50,7 @@ def shuffled_label(
     """
     progress, member = progress or Silent(), model.members[task]
     cases = cases_for(model, member.task)
-    people = people_of(model, member.task, cases, member.parent, progress)
+    people = people_of(model, member.task, cases, [member.parent], progress)
     method, probed, headed = probe(vectors_of(model, member.task, people)), [], []
     for deal in range(deals):
         dealt = replace(people, targets_P=np.random.default_rng([seed, deal]).permutation(people.targets_P))

@@ -28,6 +28,16 @@ class Earlier(nn.Module, ABC):
     """What its head answers."""
 
     @property
+    def compares(self) -> bool:
+        """Whether its loss compares the users of a batch with each other (Objective.compares)."""
+        return False
+
+    @property
+    def spread(self) -> float:
+        """What its scores are measured in: the deviation of its targets where it answers a number, else 1."""
+        return 1.0
+
+    @property
     @abstractmethod
     def own(self) -> dict[str, nn.Parameter]:
         """Head and parts by name, as the model stores them; parameters of this module that require no gradient at first."""

@@ -63,7 +63,8 @@ class Retention(Penalty):
     def _error(self, number: int, weights: Weights, history: History) -> Tensor:
         earlier, seen = self.past[number], self.seen[number]
         assert isinstance(earlier, Earlier)
-        return F.mse_loss(earlier(seen(weights), history), self._answered(number, earlier, seen, history))
+        error = F.mse_loss(earlier(seen(weights), history), self._answered(number, earlier, seen, history))
+        return error / earlier.spread**2
 
     @torch.no_grad()
     def _answered(self, number: int, earlier: Earlier, seen: Seen, history: History) -> Tensor:

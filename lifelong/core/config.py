@@ -95,12 +95,16 @@ def override(values: dict[str, Any], settings: Iterable[str]) -> dict[str, Any]:
     return values
 
 
+def near_miss(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant."""
+    return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)), None)
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for a near miss, else the list of what there is."""
     known = sorted(known)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]!r}?"
+    if near := near_miss(word, known):
+        return f"; did you mean {near!r}?"
     return f"; there is: {', '.join(known)}" if known else ""
 
 

@@ -8,7 +8,7 @@ import torch
 
 from lifelong.core.types import Batch
 from lifelong.data.negatives import NegativeSampler
-from lifelong.data.sequences import Points, Sequences, gather_history, last_ends
+from lifelong.data.sequences import Points, Sequences, first_ends, gather_history, last_ends
 
 POOL = 50
 """So many batches of windows are sorted by length together."""
@@ -18,7 +18,8 @@ POOL = 50
 class EventFeed:
     """Training windows that tile each history from a random offset, supervised at every target event inside.
 
-    A batch is as long as its longest window, at most `length`; windows of similar length go together.
+    A batch is as long as its longest window, at most `length`; windows of similar length go together. A user whose targets all
+    stand at one moment has one window, the one that they are tested with: what lies just before them.
 
     One causal pass over L positions trains L targets. Windows, order and negatives depend on (seed, epoch) alone, so a run can
     be taken up at any epoch.
@@ -65,6 +66,8 @@ class EventFeed:
         step_W = np.arange(len(user_W)) - np.repeat(np.cumsum(count_U) - count_U, count_U)
         starts_W = begin_U[user_W] - shift_U[user_W] + step_W * self.length
         ends_W = np.minimum(starts_W + self.length, last_U[user_W])
+        alone_W = (first_ends(self.points, users_U) == last_U)[user_W]  # earlier tiles have no target
+        starts_W = np.where(alone_W & (ends_W == last_U[user_W]), ends_W - self.length, starts_W)
         return np.maximum(starts_W, begin_U[user_W]), ends_W
 
     def _batch(
@@ -97,6 +100,7 @@ class LabelFeed:
     """Training windows for labels of a whole user: each epoch reads a few random windows of each user, at their last position.
 
     A label holds at any moment of a history, so windows other than the last are true examples too; every user weighs the same.
+    One that is cut at a moment (`anytime` False: churn, what is bought next) is true at its end alone, and read there.
     """
 
     sequences: Sequences
@@ -106,6 +110,7 @@ class LabelFeed:
     seed: int
     windows_per_user: int = 2
     past: int = 0
+    anytime: bool = True
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of one pass over `windows_per_user` windows of each user."""
@@ -113,7 +118,7 @@ class LabelFeed:
         picked_N = np.tile(np.arange(len(self.points)), self.windows_per_user)
         points = self.points.where(picked_N)
         starts_N = self.sequences.offsets_U1[points.users_N]
-        shortest_N = np.minimum(points.ends_N, starts_N + self.length)
+        shortest_N = np.minimum(points.ends_N, starts_N + self.length) if self.anytime else points.ends_N
         ends_N = random.integers(shortest_N, points.ends_N + 1)
         cropped = Points(points.users_N, ends_N, points.targets_N)
         yield from _last_position_batches(

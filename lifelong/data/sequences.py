@@ -104,6 +104,13 @@ def last_ends(points: Points, users_U: np.ndarray) -> np.ndarray:
     return ends_U
 
 
+def first_ends(points: Points, users_U: np.ndarray) -> np.ndarray:
+    """The first end (absolute, int64) among each user's points; users_U are sorted, and each has one."""
+    ends_U = np.full(len(users_U), np.iinfo(np.int64).max)
+    np.minimum.at(ends_U, np.searchsorted(users_U, points.users_N), points.ends_N)
+    return ends_U
+
+
 def gap_buckets(offsets_U1: np.ndarray, times_E: np.ndarray) -> np.ndarray:
     """int8 (E): 1 + log2(1 + seconds since the user's event before), rounded down and at most GAPS - 1; 0 for the first.
 

@@ -8,7 +8,7 @@ from lifelong.encoders.base import zero_pads
 from lifelong.encoders.layers.cloze import Cloze
 from lifelong.encoders.layers.convolution import CentredConv
 from lifelong.encoders.layers.dropout import Dropout
-from lifelong.encoders.nextitnet import NORM_EPS, NextItNet, PostBlock, PreBlock
+from lifelong.encoders.nextitnet import BLOCKS, NORM_EPS, NextItNet
 
 
 class GRec(Cloze):
@@ -24,7 +24,7 @@ class GRec(Cloze):
 
     def __init__(self, config: Config, length: int) -> None:
         super().__init__(config, length)
-        block = {"pre": PreBlock, "post": PostBlock}[config.block]
+        block = BLOCKS[config.block]
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(block(config, dilation, CentredConv) for dilation in config.dilations)
         self.norm = nn.LayerNorm(config.width, NORM_EPS) if config.final_norm else nn.Identity()

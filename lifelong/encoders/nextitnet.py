@@ -10,14 +10,16 @@ from lifelong.core.slot import Slot
 from lifelong.encoders.base import Encoder, zero_pads
 from lifelong.encoders.layers.convolution import CausalConv
 from lifelong.encoders.layers.dropout import Dropout
+from lifelong.encoders.layers.transformer import linear
 
 NORM_EPS = 1e-8  # as in the papers' code; torch's own default is 1e-5
 
 
 class NextItNet(Encoder):
-    """Residual blocks of two causal convolutions each, dilated l and 2 l, without positions (WSDM 2019, block b).
+    """Residual blocks of causal convolutions, without positions (Yuan et al., WSDM 2019).
 
-    `block: pre` is Conure's (SIGIR 2021), `block: post` is PeterRec's (SIGIR 2020). The default dilations see 121 events.
+    Two convolutions a block, dilated l and 2 l, are the paper's block (b): `block: pre` is Conure's form of it (SIGIR 2021),
+    `block: post` is PeterRec's (SIGIR 2020); the default dilations see 121 events. `block: bottleneck` is the paper's (a).
     Where we leave the papers: their code draws every block from one fixed seed, so all start alike, ours start different;
     `final_norm`; an optional dropout.
     """
@@ -27,11 +29,12 @@ class NextItNet(Encoder):
         """Options of NextItNet."""
 
         dilations: tuple[int, ...] = (1, 4) * 4
-        """One block each: its convolutions are dilated by this and by twice this."""
+        """One block each: its convolutions are dilated by this and by twice this, a bottleneck's single one by this."""
         kernel: int = 3
         """Events that a convolution looks at."""
-        block: Literal["pre", "post"] = "pre"
-        """pre: norm, ReLU, convolution without bias; post: convolution with bias, norm, ReLU."""
+        block: Literal["pre", "post", "bottleneck"] = "pre"
+        """pre: norm, ReLU, convolution without bias; post: convolution with bias, norm, ReLU; bottleneck: one convolution at
+        half the width, which the block narrows to and widens from."""
         final_norm: bool = True
         """Normalise the last states."""
         dropout: float = 0.0
@@ -50,7 +53,7 @@ class NextItNet(Encoder):
 
     def __init__(self, config: Config, length: int) -> None:
         super().__init__(config, length)
-        block = {"pre": PreBlock, "post": PostBlock}[config.block]
+        block = BLOCKS[config.block]
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(block(config, dilation) for dilation in config.dilations)
         self.norm = nn.LayerNorm(config.width, NORM_EPS) if config.final_norm else nn.Identity()
@@ -98,3 +101,26 @@ class PostBlock(PreBlock):
         inner_BLD = zero_pads(inner_BLD, valid_BL)
         inner_BLD = F.relu(self.norm2(self.slot2(self.conv2(inner_BLD), inner_BLD)))
         return zero_pads(states_BLD + self.dropout(inner_BLD), valid_BL)
+
+
+class Bottleneck(nn.Module):
+    """Block (a): norm, ReLU and a map, three times: to half the width, one dilated convolution, back; slot; then the skip."""
+
+    def __init__(self, config: NextItNet.Config, dilation: int, conv: type[CausalConv] = CausalConv) -> None:
+        super().__init__()
+        width, half = config.width, config.width // 2
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(size, NORM_EPS) for size in (width, half, half))
+        self.narrow, self.widen = linear(width, half), linear(half, width)
+        self.conv1 = conv(half, config.kernel, dilation, True)
+        self.slot1 = Slot(width)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, states_BLD: Tensor, valid_BL: Tensor) -> Tensor:
+        """(B, L, D) to (B, L, D), 0 where not valid_BL."""
+        inner_BLH = self.narrow(F.relu(self.norm1(states_BLD)))
+        inner_BLH = self.conv1(zero_pads(F.relu(self.norm2(inner_BLH)), valid_BL))
+        inner_BLD = self.slot1(self.widen(F.relu(self.norm3(inner_BLH))), states_BLD)
+        return zero_pads(states_BLD + self.dropout(inner_BLD), valid_BL)
+
+
+BLOCKS = {"pre": PreBlock, "post": PostBlock, "bottleneck": Bottleneck}

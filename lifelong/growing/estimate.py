@@ -31,6 +31,7 @@ class Estimate:
     seconds_per_epoch: float
     seconds_at_most: float
     memory_mb: float
+    changes_earlier: bool
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -64,8 +65,9 @@ def estimate(growth: Growth) -> Estimate:
         answers=len(growth.cases.catalogue),
         kind=growth.task.answers,
         seconds_per_epoch=round(per_epoch, 2),
-        seconds_at_most=round(per_epoch * growth.task.fit.epochs * 1.5, 1),
+        seconds_at_most=round(per_epoch * growth.task.fit.epochs * growth.strategy.tried, 1),
         memory_mb=round(_memory(growth, trained) / 1e6, 1),
+        changes_earlier=not growth.strategy.isolates and growth.parent is not None,
     )
 
 

@@ -172,9 +172,11 @@ class Growth:
     def job(self) -> Job:
         """What all phases have in common."""
         metric = self.task.measured_by[0]
+        objective = equipped(make_objective(self.task), self.net.user_width, self.seed)
+        objective.need(self.net.encoder)
         return Job(
             net=self.net,
-            objective=equipped(make_objective(self.task), self.net.user_width, self.seed),
+            objective=objective,
             feed=make_feed(self.task, self.cases, self.design, self.seed, self.negatives),
             validate=lambda net: _validation(net, self.cases, metric, self.design.past, self.group),
             fit=self.task.fit,

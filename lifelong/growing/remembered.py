@@ -43,6 +43,17 @@ class Remembered(Earlier):
         self._known_V[torch.from_numpy(known.rows_n).long()] = True
 
     @property
+    def compares(self) -> bool:
+        """As its objective."""
+        return self.objective.compares
+
+    @property
+    def spread(self) -> float:
+        """The scale of its head."""
+        scale = getattr(self.net.head, "scale", None) if self.answers == "number" else None
+        return float(scale) if isinstance(scale, Tensor) else 1.0
+
+    @property
     def own(self) -> dict[str, nn.Parameter]:
         """Head and parts by name."""
         trunk = set(self.net.trunk_names())

@@ -36,7 +36,8 @@ class NextItem(Head):
         drawn: int = 1
         """bce: so many items are drawn for each point, uniformly from what its user has not had; 1 as in the papers."""
         rho: float = 0.3
-        """lambdafm: how high, from 1 (hardly) towards 0 (the highest alone); 0.3 as in Conure and PeterRec."""
+        """lambdafm: how high, from 1 (hardly) towards 0 (the highest alone); 0.3 as in Conure and PeterRec, which
+        rank by popularity (LambdaFM's static sampler), where ours ranks by the model (its dynamic one)."""
         tied: bool = True
         """Score with the input table where all catalogue items are in it."""
         unit: bool = False

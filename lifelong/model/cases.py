@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifelong.core import registry
-from lifelong.core.config import suggest
+from lifelong.core.config import near_miss, suggest
 from lifelong.core.errors import DataError
 from lifelong.data.derived import derived_labels, first_at
 from lifelong.data.prepare import Prepared
@@ -67,6 +67,8 @@ class Cases:
     left_out: Mapping[str, int] = field(default_factory=dict)
     notice: str = ""
     dataset_key: str = ""
+    anytime: bool = True
+    """Whether labels hold at any moment of a history; not where they are cut at one, as churn is."""
     users: pa.Array | None = field(default=None, repr=False, compare=False)
     """Ids of all users of the data set, by their place; as they lie in its file. Never shown."""
 
@@ -98,7 +100,7 @@ def make_cases(
     sequences, before_E1 = readable_events(
         prepared.offsets_U1,
         row_of_item_V[np.asarray(prepared.items_E)],
-        _actions(task, prepared, actions),
+        _actions(task, prepared, actions, first=next_row == 1),
         np.asarray(prepared.times_E) if gaps or times else None,
         gaps,
     )
@@ -111,7 +113,7 @@ def make_cases(
     for name, part in (("training", train), ("validation", valid), ("test", test)):
         if not len(part):
             raise DataError(f"task {task.name!r}: no {name} cases are left of {len(points)}; {_reasons(left_out)}")
-    about = (prepared.notice, prepared.key, _ids(prepared.users))
+    about = (prepared.notice, prepared.key, label_cut(task, prepared) is None, _ids(prepared.users))
     return Cases(sequences, train, valid, test, catalogue, known, new_items, left_out, *about)
 
 
@@ -130,17 +132,31 @@ def _readable(task: Task, prepared: Prepared, parent_knows: ItemRows | None) -> 
     return readable_V
 
 
-def _actions(task: Task, prepared: Prepared, actions: Sequence[str]) -> np.ndarray | None:
-    """int8 (E): 1 + the place among the model's actions of each event's channel, 0 for another one; None: nothing is read."""
-    if not actions or prepared.channel_E is None:
+def _actions(task: Task, prepared: Prepared, actions: Sequence[str], first: bool) -> np.ndarray | None:
+    """int8 (E): 1 + the place among the model's actions of each event's channel, 0 for another one; None: nothing is read.
+
+    The model's first task must have one of them at least; others may be meant for data to come, but for near misses. Raises
+    DataError.
+    """
+    if not actions:
         return None
-    if task.parent is None and not set(actions) & set(prepared.channels):
+    if first:
+        _need_actions(task, prepared, actions)
+    if prepared.channel_E is None:
+        return None
+    of_channel = action_index(pa.array(prepared.channels, pa.string()), actions)
+    return None if of_channel is None else of_channel[np.asarray(prepared.channel_E)]
+
+
+def _need_actions(task: Task, prepared: Prepared, actions: Sequence[str]) -> None:
+    if not set(actions) & set(prepared.channels):
         raise DataError(
             f"task {task.name!r}: none of the actions {list(actions)} is a channel of {prepared.name}; it has "
             f"{', '.join(prepared.channels) or 'none'}"
         )
-    of_channel = action_index(pa.array(prepared.channels, pa.string()), actions)
-    return None if of_channel is None else of_channel[np.asarray(prepared.channel_E)]
+    for action in set(actions) - set(prepared.channels):
+        if near := near_miss(action, set(prepared.channels) - set(actions)):
+            raise DataError(f"task {task.name!r}: {prepared.name} has no channel {action!r}; did you mean {near!r}?")
 
 
 def action_index(names: pa.Array, actions: Sequence[str]) -> np.ndarray | None:
@@ -217,14 +233,20 @@ def _label_columns(task: Task, prepared: Prepared) -> dict[str, pa.Array]:
     return found
 
 
-def _ends(task: Task, prepared: Prepared, sequences: Sequences, before_E1: np.ndarray) -> np.ndarray:
-    """Where each user's readable history ends (absolute, exclusive): at the label's cut, else at its last event."""
+def label_cut(task: Task, prepared: Prepared) -> int | None:
+    """The moment (seconds) before which the history of a task's labels ends; None: they hold at any. Raises DataError where
+    they do not agree."""
     cuts = {derived.seconds if derived else prepared.label_cuts.get(name) for name, derived in task.data.labels.items()}
     if len(cuts) > 1:
         raise DataError(
             f"task {task.name!r}: its labels are cut at different moments; a history has one end, so make a task of each"
         )
-    (cut,) = cuts
+    return next(iter(cuts), None)
+
+
+def _ends(task: Task, prepared: Prepared, sequences: Sequences, before_E1: np.ndarray) -> np.ndarray:
+    """Where each user's readable history ends (absolute, exclusive): at the label's cut, else at its last event."""
+    cut = label_cut(task, prepared)
     if cut is None:
         return sequences.offsets_U1[1:]
     return before_E1[first_at(prepared.offsets_U1, prepared.times_E, cut)]

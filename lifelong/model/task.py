@@ -109,8 +109,8 @@ class Task:
     """An objective's name, or {name: …, option: …}; nothing for the head's own."""
     encoder: Any = None
     """Only in a model's first task: an encoder's name, or {name: …, option: …}."""
-    length: int = 100
-    """Only in a model's first task: how many of a user's latest events are read."""
+    length: int | None = None
+    """Only in a model's first task: how many of a user's latest events are read; 100 where it does not say."""
     past: int = 0
     """Only in a model's first task: how many of a user's latest events are read beyond the window, by `longterm` and by heads
     that look back."""
@@ -132,7 +132,7 @@ class Task:
         """Itself, if names and options fit together. Raises ConfigError; a task that comes out of a sealed model is not
         checked again, because that would look its strategy up."""
         check_name(self.name)
-        if not 2 <= self.length <= 10_000:
+        if self.length is not None and not 2 <= self.length <= 10_000:
             raise ConfigError(f"task {self.name!r}: length is {self.length}, it must lie between 2 and 10000")
         if not 0 <= self.past <= 10_000:
             raise ConfigError(f"task {self.name!r}: past is {self.past}, it must lie between 0 and 10000")
@@ -146,6 +146,11 @@ class Task:
             raise ConfigError(
                 f"task {self.name!r}: head {named} does not go with its objective: clue and clue_infonce train no head, they "
                 "go with user_vector, which no other trains; to train both, use objective: {name: sum, of: [...]}"
+            )
+        if objective(options).points == "users" and head.answers not in OF_USERS:
+            raise ConfigError(
+                f"task {self.name!r}: objective supervised learns a label of users, and head {named} answers {head.answers}; "
+                f"leave the objective out ({head.objective} is that head's own), or take a head of labels"
             )
         for spec in self.metrics or head.metrics:
             if not issubclass(OUTCOMES[head.answers], parse(spec).outcome):
@@ -179,7 +184,7 @@ class Task:
         unset = Task(name=self.name, data=self.data, head=self.head)
         return [
             o
-            for o in ("encoder", "past", "actions", "gaps", "longterm", "items")
+            for o in ("encoder", "length", "past", "actions", "gaps", "longterm", "items")
             if getattr(self, o) != getattr(unset, o)
         ]
 

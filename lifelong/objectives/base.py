@@ -60,6 +60,9 @@ class Objective(nn.Module, ABC):
     """Whether the head's own loss is asked, which scores its candidates, or the whole catalogue; if not, vectors of these need
     not be made for a training step."""
 
+    compares: bool = False
+    """Whether users of a batch are compared with each other: then the loss of one user alone says nothing."""
+
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.config = config
@@ -70,6 +73,10 @@ class Objective(nn.Module, ABC):
 
     def equip(self, width: int) -> None:
         """Make what it trains for itself, for user vectors of that width, out of torch's global generator; before any loss."""
+
+    def need(self, encoder: nn.Module) -> None:
+        """Raises ConfigError where an encoder cannot be trained so; asked before training."""
+        return
 
     def end_epoch(self) -> dict[str, float]:
         """What there is to tell of the epoch that has ended. Raises LifelongError where its training cannot be of use."""

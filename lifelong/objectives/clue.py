@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lifelong.core.errors import ConfigError
 from lifelong.core.types import Batch
 from lifelong.objectives.base import Net, Objective
 from lifelong.objectives.siamese.beside import Norm, Siamese
@@ -55,6 +56,7 @@ class Clue(Objective):
 
     points = None
     asks_head = asks_candidates = False
+    compares = True
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -78,6 +80,15 @@ class Clue(Objective):
             self.watch.look("projections", first_BP)
             predicted = (self.siamese.predictor(first_BP), self.siamese.predictor(second_BP))
             return (disagreement(predicted[0], second_BP) + disagreement(predicted[1], first_BP)) / 2
+
+    def need(self, encoder: nn.Module) -> None:
+        """Raises ConfigError where dropout makes the views, and the encoder drops nothing."""
+        drops = any(isinstance(module, nn.Dropout) and module.p > 0 for module in encoder.modules())
+        if self.options.views == "dropout" and not drops:
+            raise ConfigError(
+                "objective clue: views are made by dropout, and the encoder drops nothing, so both are the same; set "
+                "encoder.dropout above 0, or take other views, such as mask"
+            )
 
     def end_epoch(self) -> dict[str, float]:
         """Spread and rank of user vectors and projections, without negatives alone: those keep users apart by themselves.

@@ -44,6 +44,7 @@ class Sum(Objective):
         self.causal = _agreed("causal", {part: part.causal for part in made})
         self.asks_head = any(part.asks_head for part in made)
         self.asks_candidates = any(part.asks_candidates for part in made)
+        self.compares = any(part.compares for part in made)
 
     def loss(self, net: Net, batch: Batch) -> Tensor:
         """The weighted sum of the parts' losses."""
@@ -55,6 +56,11 @@ class Sum(Objective):
         """What the parts train for themselves."""
         for part in self._objectives():
             part.equip(width)
+
+    def need(self, encoder: nn.Module) -> None:
+        """As each part."""
+        for part in self._objectives():
+            part.need(encoder)
 
     def end_epoch(self) -> dict[str, float]:
         """What the parts have to tell."""

@@ -53,6 +53,7 @@ class Unisrec(Contrast):
                 raise ValueError(f"words is {self.words}, it must lie in [0, 1]")
 
     options: Config
+    compares = True
 
     def contrast(self, net: Net, batch: Batch) -> Tensor:
         """Both losses of the batch."""

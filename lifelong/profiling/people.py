@@ -1,10 +1,11 @@
 """The people of a profile task: who has the label, what they did before it, and whose events the model was trained on.
 
-A user is `seen` where the training of the task's parents used an event of hers, `unseen` else. Splits by time leave the
+A user is `seen` where the training of the task's parents, or of the task whose user vectors are probed, used an event of hers,
+`unseen` else. Splits by time leave the
 by_user test users of the same salt and share out of training (data.split.hold_out_users), so those are unseen as a rule.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from lifelong.core.progress import Progress
 from lifelong.data.prepare import Prepared
 from lifelong.data.splits import TEST, TRAIN, VALID
 from lifelong.living import LivingModel
-from lifelong.model.cases import Cases
+from lifelong.model.cases import Cases, label_cut
 from lifelong.model.task import Task
 
 MOST_CATEGORIES = 512
@@ -62,9 +63,15 @@ def need_classes(task: Task) -> None:
 
 
 def people_of(
-    model: LivingModel, task: Task, cases: Cases, parent: str | None, progress: Progress, category: str | None = None
+    model: LivingModel,
+    task: Task,
+    cases: Cases,
+    read: Iterable[str | None],
+    progress: Progress,
+    category: str | None = None,
 ) -> People:
-    """The people of a task of classes; `cases` are its own, `parent` is the task of the model whose weights it reads.
+    """The people of a task of classes; `cases` are its own, `read` the tasks of the model whose weights are read (its parent,
+    the one whose vectors are probed).
 
     Raises UsageError for another kind of task.
     """
@@ -80,7 +87,7 @@ def people_of(
         users_P=users_P,
         ids_P=np.array(ids.take(pa.array(users_P)).to_pylist(), object),
         targets_P=np.concatenate([part.targets_N for part in parts])[order_P].astype(np.int64),
-        seen_P=_seen(model, parent, ids, progress)[users_P],
+        seen_P=_seen(model, lineage(model, read), ids, progress)[users_P],
         parts_P=parts_P,
         counts_UV=_counts(prepared, _before_cut(task, prepared)),
         categories_VG=categories_VG,
@@ -98,21 +105,28 @@ def _joined(cases: Cases) -> tuple[np.ndarray, np.ndarray]:
 
 def _before_cut(task: Task, prepared: Prepared) -> np.ndarray:
     """Bool (E): the events that may be read for the label."""
-    derived = task.data.labels.items()
-    cuts = [found.seconds if found else prepared.label_cuts.get(name) for name, found in derived]
-    times_E, cut = np.asarray(prepared.times_E), cuts[0]
+    times_E, cut = np.asarray(prepared.times_E), label_cut(task, prepared)
     return np.ones(len(times_E), bool) if cut is None else times_E < cut
 
 
-def _seen(model: LivingModel, name: str | None, ids: pa.Array, progress: Progress) -> np.ndarray:
-    """Bool (U): users of whom the training of the parent, or of its parents, used an event."""
+def lineage(model: LivingModel, read: Iterable[str | None]) -> list[str]:
+    """These tasks of the model, their parents, and so on; each once."""
+    found: dict[str, None] = {}
+    for name in read:
+        while name is not None and name not in found:
+            found[name] = None
+            name = model.members[name].parent
+    return list(found)
+
+
+def _seen(model: LivingModel, names: Iterable[str], ids: pa.Array, progress: Progress) -> np.ndarray:
+    """Bool (U): users of whom the training of these tasks used an event."""
     seen_U = np.zeros(len(ids), bool)
-    while name is not None:
+    for name in names:
         above = model.prepare(model.members[name].task, progress)
         trained = pa.array(np.unique(model.cases(name, progress).train.users_N))
         seen = above.users["id"].combine_chunks().cast(pa.string()).take(trained)
         seen_U |= pc.is_in(ids, value_set=seen).to_numpy(zero_copy_only=False)
-        name = model.members[name].parent
     return seen_U
 
 

@@ -20,7 +20,7 @@ from lifelong.model.task import Task
 from lifelong.profiling.compare import Told, ask, tabled
 from lifelong.profiling.folds import Fold, folds_of, sealed_fold
 from lifelong.profiling.methods import Method, baselines, probe
-from lifelong.profiling.people import People, need_classes, people_of
+from lifelong.profiling.people import People, lineage, need_classes, people_of
 from lifelong.profiling.scoring import Answers
 from lifelong.profiling.trained import grown, places, vectors_of
 
@@ -88,12 +88,14 @@ def profile_task(model: LivingModel, task: str, settings: Settings, progress: Pr
     """One task: who was asked, the table over folds, the table of its own split."""
     progress.say(f"{task}: users and histories")
     member, cases = model.members[task], model.cases(task, progress)
-    everybody = people_of(model, member.task, cases, member.parent, progress, settings.category)
+    vectors = settings.vectors or next(iter(model.members))
+    _need_honest(model, task, vectors, settings)
+    everybody = people_of(model, member.task, cases, [member.parent, vectors], progress, settings.category)
     people = everybody.where(_drawn(len(everybody), settings))
     folds = folds_of(people, settings.folds, settings.repeats, settings.seed, settings.seen)
     metrics = list(dict.fromkeys([*member.task.measured_by, *ALWAYS]))
     methods = {**baselines(), **_from_nothing(model, member.task, settings, progress)}
-    methods[VECTORS] = probe(vectors_of(model, member.task, people, settings.vectors))
+    methods[VECTORS] = probe(vectors_of(model, member.task, people, vectors))
     told = ask(people, folds, methods, settings.seed, progress)
     return {
         **_about(model, people, len(everybody)),
@@ -101,6 +103,18 @@ def profile_task(model: LivingModel, task: str, settings: Settings, progress: Pr
         "folds": tabled(people, told, [VECTORS], metrics, settings.seed),
         "sealed": _sealed(model, people, methods, metrics, settings, progress),
     }
+
+
+def _need_honest(model: LivingModel, task: str, vectors: str, settings: Settings) -> None:
+    """Raises UsageError where users would be asked whose labels made the vectors that are probed."""
+    own = model.members[task].task.data
+    for name in lineage(model, [vectors]) if settings.seen else ():
+        other = model.members[name].task.data
+        if other.dataset == own.dataset and set(other.labels) & set(own.labels):
+            raise UsageError(
+                f"task {task!r}: the vectors of {vectors!r} were made with the labels that are asked, by task {name!r}; leave "
+                "--seen out, or probe the vectors of another task (Settings.vectors)"
+            )
 
 
 def _drawn(users: int, settings: Settings) -> np.ndarray:

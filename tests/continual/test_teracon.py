@@ -338,3 +338,16 @@ def test_a_living_model_learns_is_killed_goes_on_and_is_opened_again(tmp_path, m
     for model in (gone_on, opened):
         with pytest.raises(ConfigError, match="parts in its slots"):
             model.add_task(_label(2, "probe"))
+
+
+def test_numbers_are_retained_in_deviations(learnt, monkeypatch):
+    """A label in cents must not weigh ten thousand times one in units."""
+    penalty, weights, batch, _ = _penalty(learnt)
+    for module in penalty.modules():
+        if isinstance(module, Dropout):
+            module.p = 0.0
+    error = lambda: float(penalty._error(0, {n: v + 0.05 for n, v in weights.items()}, batch.history).detach())  # noqa: E731
+    units = error()
+    monkeypatch.setattr(contract.Remembered, "spread", 100.0)
+    assert error() == pytest.approx(units / 100**2)
+    assert units > 1e-4

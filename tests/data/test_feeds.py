@@ -165,3 +165,38 @@ def test_negatives_without_any_count_are_uniform():
 
 def test_no_events_at_all():
     assert len(Sequences(np.zeros(3, np.int64), np.empty(0, np.int32))) == 2
+
+
+def widest(sequences, points, length, epoch):
+    """User -> how many events the windows of an epoch show before each target of hers."""
+    found = {}
+    for batch in EventFeed(sequences, points, length, 2, seed=0).epoch(epoch):
+        for row, position in zip(batch.rows_N.tolist(), batch.positions_N.tolist(), strict=True):
+            window = batch.history.window_BL[row, : position + 1]
+            found.setdefault(int(window[-1]), []).append(int((window > 0).sum()))
+    return found
+
+
+def test_targets_at_one_moment_are_read_from_the_window_that_they_are_tested_with():
+    """Two targets behind a history of 40, one behind 7; a user whose targets are spread is tiled as ever."""
+    sequences = from_rows([np.full(n, n) for n in (40, 7, 33)])
+    ends = sequences.offsets_U1[np.array([1, 1, 2, 3, 3])] - np.array([0, 0, 0, 0, 20])
+    points = Points(np.array([0, 0, 1, 2, 2]), ends, np.arange(5))
+    for epoch in range(9):
+        found = widest(sequences, points, 10, epoch)
+        assert found[40] == [10, 10]
+        assert found[7] == [7]
+        assert len(found[33]) == 2
+
+
+def test_a_label_that_is_cut_is_read_at_its_end_alone():
+    sequences = from_rows([np.arange(1, 31), np.arange(31, 61)])
+    points = Points(np.arange(2), np.array([25, 55]), np.array([0, 1]))
+    last = lambda anytime: {  # noqa: E731
+        int(window[-1])
+        for n in range(20)
+        for batch in LabelFeed(sequences, points, 5, 4, seed=0, anytime=anytime).epoch(n)
+        for window in batch.history.window_BL
+    }
+    assert last(False) == {25, 55}
+    assert len(last(True)) > 10

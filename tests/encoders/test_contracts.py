@@ -14,6 +14,8 @@ from lifelong.testing import encoders as contract
 VARIANTS = {
     "post-norm nextitnet": ("nextitnet", {"block": "post", "final_norm": False, "dilations": (1, 3)}),
     "post-norm grec": ("grec", {"block": "post", "kernel": 4, "dilations": (1, 3)}),
+    "bottleneck nextitnet": ("nextitnet", {"block": "bottleneck", "dilations": (1, 2, 4)}),
+    "bottleneck grec": ("grec", {"block": "bottleneck", "dilations": (1, 2, 4)}),
     "two grus": ("gru4rec", {"layers": 2, "hidden": 1}),
     "four heads": ("hstu", {"layers": 1, "heads": 4}),
 }

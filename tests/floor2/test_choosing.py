@@ -17,6 +17,7 @@ from lifelong.core.errors import CapacityError, ConfigError
 from lifelong.core.progress import Silent
 from lifelong.core.types import Classified
 from lifelong.growing import choosing
+from lifelong.growing.making import make_strategy
 from lifelong.growing.resume import Resume
 from lifelong.metrics.kinds.base import MeanOfCases
 from lifelong.metrics.parse import parse
@@ -294,6 +295,8 @@ def test_the_direction_of_the_metric_counts(living, metric):
         {"candidates": ["sequential"]},
         {"candidates": ["auto"]},
         {"candidates": ["prob"]},
+        {"plan": {"expected_tasks": 9}, "candidates": [{"name": "conure", "layers": {"*": 1.0}}]},
+        {"plan": {"expected_tasks": 9}, "candidates": [{"name": "conure", "plan": {"expected_tasks": 2}}]},
     ],
 )
 def test_wrong_options_are_refused(wrong):
@@ -318,3 +321,10 @@ def test_a_small_version_of_a_hundred_tasks(tmp_path, monkeypatch):
     assert table["rows"][0] == ["probe values of earlier tasks that changed", "0"]
     again = hundred.grow(world, tmp_path, lambda text: pytest.fail(f"{text} was done before"))
     assert again["gains"] == record["gains"]
+
+
+def test_its_time_is_that_of_all_candidates():
+    usual = make_strategy(as_task(auto()))
+    assert (usual.passes, usual.tried) == (1.5, 3.5)  # conure retrains for half as long
+    assert make_strategy(as_task(auto(candidates=["probe", {"name": "conure", "retrain": 2.5}]))).passes == 3.5
+    assert make_strategy(as_task(worlds.label(strategy="probe"))).tried == 1.0

@@ -125,3 +125,19 @@ def test_actions_that_the_data_do_not_have_are_refused(shop, tmp_path):
 def test_only_the_first_task_says_what_is_read(shop, model):
     with pytest.raises(ConfigError, match="past, gaps: chosen by a model's first task"):
         model.add_task(letter(shop, name="late", past=3, gaps=True))
+
+
+def test_an_action_that_is_a_near_miss_is_refused(shop, tmp_path):
+    with pytest.raises(DataError, match="has no channel 'carts'; did you mean 'cart'"):
+        LivingModel.pretrain(tmp_path / "m", first(shop, actions=["buy", "carts"]), cache=tmp_path / "cache")
+
+
+def test_actions_of_data_without_channels_are_refused(shop, tmp_path):
+    bare = {**first(shop), "data": {"dataset": {"name": "synthetic", "users": 80}}}
+    with pytest.raises(DataError, match="none of the actions"):
+        LivingModel.pretrain(tmp_path / "m", bare, cache=tmp_path / "cache")
+
+
+def test_the_length_is_the_first_tasks(shop, model):
+    with pytest.raises(ConfigError, match="length: chosen by a model's first task"):
+        model.add_task(letter(shop, name="late", length=50))

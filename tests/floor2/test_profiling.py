@@ -158,7 +158,7 @@ def labelled(tmp_path_factory, born, cache):
 
 def test_users_held_out_of_pretraining_are_unseen(labelled):
     member = labelled.members["label_0"]
-    some = people_of(labelled, member.task, labelled.cases("label_0"), member.parent, Silent())
+    some = people_of(labelled, member.task, labelled.cases("label_0"), [member.parent], Silent())
     assert not some.seen_P[some.parts_P == 2].any()
     assert 0 <= (~some.seen_P).sum() - (some.parts_P == 2).sum() < 5  # and few who did nothing before the cut
     assert len(some) == 240
@@ -202,3 +202,21 @@ def test_categories_of_several_words():
     assert field == "genres"
     assert found.toarray().tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1], [0, 1, 1]] * 2
     assert _categories(Made(), "title")[1].shape == (8, 6)  # a field of one value an item, only because it is asked for
+
+
+def test_users_whose_labels_made_the_vectors_are_not_asked(tmp_path, cache):
+    """A model whose first task is the label itself: its training users are seen, whatever their events were read for."""
+    from lifelong import LivingModel
+
+    own = {**worlds.label(0), "encoder": worlds.first()["encoder"], "length": 12}
+    model = LivingModel.pretrain(tmp_path / "model", own, cache=cache)
+    member, cases = model.members["label_0"], model.cases("label_0")
+    read = people_of(model, member.task, cases, [member.parent, "label_0"], Silent())
+    assert read.seen_P[read.parts_P == 0].all()
+    assert not read.seen_P[read.parts_P == 2].any()
+    leaking = people_of(model, member.task, cases, [member.parent], Silent())
+    assert not leaking.seen_P.any(), "the vectors' own task must count"
+    asked = profile(model, None, Settings(folds=2, repeats=1))["tasks"]["label_0"]
+    assert asked["unseen"] == (~read.seen_P).sum() < len(read)
+    with pytest.raises(UsageError, match="made with the labels that are asked, by task 'label_0'"):
+        profile(model, None, Settings(folds=2, repeats=1, seen=True))

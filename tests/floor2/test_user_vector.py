@@ -6,6 +6,7 @@ import torch
 import worlds
 
 from lifelong import LivingModel
+from lifelong.asking.evaluation import COLD
 from lifelong.core.errors import ConfigError, LifelongError, UsageError
 from lifelong.growing import resume
 from lifelong.growing.resume import State
@@ -139,3 +140,28 @@ def test_what_the_objective_trains_for_itself_is_carried_from_phase_to_phase(tmp
     assert starts[1].keys() == ends[0].keys() != set()
     assert all(torch.equal(starts[1][name], ends[0][name]) for name in ends[0])
     assert not all(torch.equal(starts[0][name], ends[0][name]) for name in ends[0])
+
+
+def test_users_with_hardly_any_events_are_measured_with_the_others(tmp_path, cache):
+    """A case is a user with two halves, so there are no cold points to be told apart."""
+    data = {"dataset": {**worlds.DATA, "events_per_user": 6}, "inputs": {"domain": "domain_0"}, "split": "by_user"}
+    model = LivingModel.pretrain(tmp_path / "model", universal(data=data), cache=cache)
+    cases = model.cases("universal")
+    short = cases.test.ends_N - cases.sequences.offsets_U1[cases.test.users_N] <= COLD
+    assert short.any(), "nobody is cold here, so nothing is tested"
+    assert list(model.evaluate()["universal"]) == ["mrr@10", "hr@1", "hr@10"]
+
+
+@pytest.mark.parametrize("objective", ["clue", {"name": "clue_infonce", "views": "dropout"}])
+def test_views_by_dropout_need_an_encoder_that_drops(objective, tmp_path, cache):
+    encoder = {"name": "nextitnet", "width": 16, "dilations": [1]}
+    with pytest.raises(ConfigError, match="both are the same; set encoder"):
+        LivingModel.pretrain(tmp_path / "model", universal(objective=objective, encoder=encoder), cache=cache)
+    dropping = universal(objective=objective, encoder={**encoder, "dropout": 0.2}, fit={"epochs": 1})
+    assert LivingModel.pretrain(tmp_path / "model", dropping, cache=cache).verify().ok
+
+
+def test_ewc_refuses_what_was_learnt_by_comparing_users(headless):
+    task = worlds.label(1, strategy="ewc")
+    with pytest.raises(ConfigError, match="'universal' compares users with each other; use replay"):
+        headless.add_task(task, allow_forgetting=True)

@@ -123,6 +123,8 @@ def show_estimate(console: Console, plan: "Estimate") -> int:
         "time": f"{duration(plan.seconds_per_epoch)} an epoch, at most {duration(plan.seconds_at_most)}",
         "memory": f"about {size(plan.memory_mb * 1e6)}",
     }
+    if plan.changes_earlier:
+        rows["earlier tasks"] = "would change; adding it needs --allow-forgetting"
     return console.show(plan.as_dict(), pairs(rows), "Nothing was trained and nothing was written.")
 
 

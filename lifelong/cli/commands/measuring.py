@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lifelong.living import LivingModel
 
 TITLE = "measure"
+OF_PROFILE = ("folds", "repeats", "seen", "scratch", "category")
+"""Options of `evaluate --profile` alone, as Settings names them."""
 
 
 def evaluate(options: argparse.Namespace, console: Console) -> int:
@@ -20,10 +22,13 @@ def evaluate(options: argparse.Namespace, console: Console) -> int:
     from lifelong.living import LivingModel
     from lifelong.reports.tables import evaluation_table
 
+    _need_its_mode(options)
     if options.profile is not None:
         return _profile(options, console)
     model = LivingModel.open(options.model, options.version)
-    measured = model.evaluate(options.tasks or None, part=options.part, seed=options.seed, progress=console.progress)
+    measured = model.evaluate(
+        options.tasks or None, part=options.part or "test", seed=options.seed, progress=console.progress
+    )
     document = {
         task: {metric: vars(measure) for metric, measure in by_metric.items()} for task, by_metric in measured.items()
     }
@@ -34,6 +39,18 @@ def evaluate(options: argparse.Namespace, console: Console) -> int:
     said = [line for found in attacked.values() for line in _of_attack(found)]
     whole = {task: {**values, **attacked.get(task, {})} for task, values in document.items()}
     return console.show(whole, table, *notes, *said)
+
+
+def _need_its_mode(options: argparse.Namespace) -> None:
+    """Raises UsageError for an option that would not be read."""
+    names = ("membership", "part") if options.profile is not None else (*OF_PROFILE, "out")
+    given = ", ".join(f"--{name}" for name in names if getattr(options, name))
+    if given and options.profile is None:
+        raise UsageError(f"{given}: goes with --profile; add it, or leave the option out")
+    if given:
+        raise UsageError(
+            f"{given}: does not go with --profile, which asks over folds; leave it out, or run evaluate twice"
+        )
 
 
 def _attack(
@@ -70,8 +87,8 @@ def _profile(options: argparse.Namespace, console: Console) -> int:
     from lifelong.profiling.run import write
     from lifelong.reports.profile_table import profile_table
 
-    names = ("folds", "repeats", "seed", "seen", "scratch", "category")
-    settings = Settings(**{name: getattr(options, name) for name in names})
+    given = {name: value for name in OF_PROFILE if (value := getattr(options, name)) is not None}
+    settings = Settings(seed=options.seed, **given)
     model = LivingModel.open(options.model, options.version)
     document = profile(model, [*options.tasks, *options.profile], settings, progress=console.progress)
     if options.out:
@@ -82,11 +99,12 @@ def _profile(options: argparse.Namespace, console: Console) -> int:
 
 def forgetting(options: argparse.Namespace, console: Console) -> int:
     """Learn the same tasks under several strategies and measure what each forgets."""
+    from lifelong.forgetting.named import read
     from lifelong.forgetting.run import covers, run_forgetting
     from lifelong.reports.tables import forgetting_table
 
     out = Path(options.out)
-    strategies = [name.strip() for name in options.strategies.split(",") if name.strip()]
+    strategies = read(options.strategies)
     if covers(out, strategies, options.orders, options.seeds) and not options.force:
         raise UsageError(f"{out}: holds a finished run; choose another folder, or start over with --force")
     document = run_forgetting(
@@ -112,7 +130,7 @@ COMMANDS = [
         [
             argument("model", metavar="MODEL", help="folder of the model"),
             argument("tasks", metavar="TASK", nargs="*", help="names of tasks (default: all)"),
-            argument("--part", choices=("test", "valid"), default="test", help="which cases: test (default) or valid"),
+            argument("--part", choices=("test", "valid"), help="which cases: test (default) or valid"),
             argument("--version", type=int, metavar="N", help="an older version (default: the newest)"),
             argument(
                 "--seed",
@@ -127,8 +145,8 @@ COMMANDS = [
                 metavar="TASK",
                 help="judge classes of users over folds, beside honest baselines (default: all such tasks)",
             ),
-            argument("--folds", type=int, default=5, metavar="N", help="of --profile: folds by user (default: 5)"),
-            argument("--repeats", type=int, default=3, metavar="N", help="of --profile: draws of folds (default: 3)"),
+            argument("--folds", type=int, metavar="N", help="of --profile: folds by user (default: 5)"),
+            argument("--repeats", type=int, metavar="N", help="of --profile: draws of folds (default: 3)"),
             argument("--seen", action="store_true", help="of --profile: ask about users of the pretraining, too"),
             argument(
                 "--scratch", action="store_true", help="of --profile: train from nothing in every fold, too; slow"
@@ -156,7 +174,7 @@ COMMANDS = [
                 "--strategies",
                 default="conure,sequential",
                 metavar="A,B",
-                help="names with commas (default: conure,sequential)",
+                help="names with commas, or {name: conure, keep: 0.5} for one with options (default: conure,sequential)",
             ),
             argument(
                 "--out", required=True, metavar="DIR", help="gets report.html, forgetting.json, .csv and the models"

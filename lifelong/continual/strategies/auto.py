@@ -1,5 +1,6 @@
 """Try a probe, a patch and claimed weights, and keep the cheapest that nothing dearer beats on validation, within a budget."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -10,6 +11,8 @@ from lifelong.core import registry
 from lifelong.core.config import plain
 from lifelong.core.errors import CapacityError
 
+USUAL = ("probe", "peterrec", "conure")
+"""What is tried where nothing else is named, the cheapest first."""
 PATCHES = (4, 8, 16, 32)
 """Shares of a patch's bottleneck, the widest first: the first that the budget has room for is tried."""
 
@@ -60,6 +63,7 @@ class Auto(Strategy):
         """Other strategies, the cheapest first; they must isolate. Nothing: probe, peterrec, conure."""
 
         def __post_init__(self) -> None:
+            """Raises ValueError where options do not go together."""
             if not 0 < self.level < 1 or not self.margin >= 0 or not 0 < self.first <= 1:
                 raise ValueError("level must lie in (0, 1), margin must be 0 or more, first must lie in (0, 1]")
             for spec in self.candidates:
@@ -68,12 +72,27 @@ class Auto(Strategy):
                     raise ValueError(
                         f"candidates: {spec!r} cannot be tried beside others; name strategies that isolate"
                     )
+                own = {"plan", "layers"} & set(spec) if isinstance(spec, Mapping) else set()
+                if own and self.plan is not None:
+                    raise ValueError(
+                        f"candidates: {spec!r} has {', '.join(sorted(own))}; the plan says what is claimed"
+                    )
 
     isolates: ClassVar[bool] = True
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.options: Auto.Config = config
+
+    @property
+    def passes(self) -> float:
+        """Of the candidate that is trained longest."""
+        return max(strategy.passes for strategy in self._strategies())
+
+    @property
+    def tried(self) -> float:
+        """Of all candidates."""
+        return sum(strategy.passes for strategy in self._strategies())
 
     def candidates(self, site: Site) -> list[list[Any]]:
         """Strategies as a task names them, the cheapest first; each in some forms, of which the first that fits is meant."""
@@ -107,6 +126,10 @@ class Auto(Strategy):
                 yield phase
                 return (yield from phases)
         raise CapacityError(f"task {task!r}: there is no room for any of the candidates; name another strategy")
+
+    def _strategies(self) -> list[Strategy]:
+        made = (registry.make_config("strategies", spec, "candidates") for spec in self.options.candidates or USUAL)
+        return [cls(config) for _, cls, config in made]
 
     def _planned(self, spec: Any) -> Any:
         """Conure under the plan, if it has none of its own; how little that is has been decided with the plan."""

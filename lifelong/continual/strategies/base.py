@@ -35,6 +35,16 @@ class Strategy(ABC):
     def __init__(self, config: Any) -> None:
         self.config = config
 
+    @property
+    def passes(self) -> float:
+        """How long the task is trained at most, in times of its epochs."""
+        return 1.0
+
+    @property
+    def tried(self) -> float:
+        """The same, with what is tried and left behind."""
+        return self.passes
+
     @abstractmethod
     def grow(self, site: Site, task: str) -> Growth:
         """Yield the phases of taking in `task` at `site`; return the view to be sealed.

@@ -94,6 +94,11 @@ class Conure(Strategy):
         super().__init__(config)
         self.options: Conure.Config = config
 
+    @property
+    def passes(self) -> float:
+        """Training and retraining."""
+        return 1.0 + self.options.retrain
+
     def grow(self, site: Site, task: str) -> Growth:
         """Claim, train, release, retrain."""
         keep = self._keep(site)

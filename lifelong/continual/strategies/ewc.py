@@ -12,6 +12,7 @@ from lifelong.continual.past import Earlier, Seen, take_users
 from lifelong.continual.phase import Penalty, Phase, Weights
 from lifelong.continual.site import Site
 from lifelong.continual.strategies.base import Growth, Strategy
+from lifelong.core.errors import ConfigError
 from lifelong.core.types import Batch
 
 
@@ -46,6 +47,12 @@ class EWC(Strategy):
         """Measure what mattered, train, write back."""
         view = site.share()
         past = site.shared_past("EWC measures what matters to them")
+        for earlier in past:
+            if earlier.compares:
+                raise ConfigError(
+                    f"task {task!r}: ewc takes the gradient of one user at a time, and the loss of the earlier task "
+                    f"{earlier.name!r} compares users with each other; use replay or joint, or a strategy that isolates"
+                )
         fishers = [fisher(*pair, view.private, self.options.users) for pair in zip(past, site.seen(past), strict=True)]
         total = {name: sum((f[name] for f in fishers), torch.zeros_like(value)) for name, value in view.private.items()}
         yield Phase(view=view, label="train", penalty=Pull(view.private, total, self.options.strength))
