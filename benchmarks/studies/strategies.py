@@ -12,6 +12,8 @@ from benchmarks.studies.tables import Entries, by, difference, parts, ranged, si
 from benchmarks.studies.worlds import RUNS, SEEDS, World, tree, worlds
 from lifelong import run_forgetting
 from lifelong.core.registry import names
+from lifelong.metrics import forgetting as measures
+from lifelong.metrics.parse import sign
 
 TITLE = "Strategies"
 ABOUT = (
@@ -75,23 +77,22 @@ def chosen(quick: bool) -> list[str]:
 
 
 def tables(entries: Entries) -> list[dict[str, Any]]:
-    """A summary and a table of tasks for every world."""
+    """A summary, the measures metric by metric and a table of tasks for every world."""
     found = {world: by(entries, world) for world in parts(entries, 0)}
-    return [made for world, records in found.items() for made in (_summary(world, records), _tasks(world, records))]
+    makers = (_summary, _measures, _tasks)
+    return [make(world, records) for world, records in found.items() for make in makers]
 
 
 def _summary(world: str, records: Records) -> dict[str, Any]:
-    rows, first, measured = [], next(iter(records[0]["metric"])), MEASURES.values()
+    rows, first = [], next(iter(records[0]["metric"]))
     for name, isolating in records[0]["isolates"].items():
         runs = [r for record in records for r in record["runs"] if r["strategy"] == name]
         bits = sum(r["changed_bits"] for r in runs)
         promise = "0, exactly" if isolating and not bits else f"{bits:,}" + (" **BROKEN**" if isolating else "")
-        told = [record["statistics"]["strategies"][name] for record in records]
         lost = ranged(_lost(record["statistics"]["tasks"][name][first]) for record in records)
-        measures = (_over([t.get(key) for t in told]) for key in MEASURES)
         size, seconds = (np.mean([v for r in runs for v in r[key][1:]]) for key in ("bytes", "seconds"))
-        rows.append((name, promise, lost, *measures, f"{size / 1000:,.0f} kB", f"{seconds:.0f} s"))
-    header = ("strategy", "changed probe values, all runs", f"{first} lost", *measured, "stored a task", "time a task")
+        rows.append((name, promise, lost, f"{size / 1000:,.0f} kB", f"{seconds:.0f} s"))
+    header = ("strategy", "changed probe values, all runs", f"{first} lost", "stored a task", "time a task")
     note = f"{len(records)} seeds; ± is Student's 95 % interval over seeds. {records[0].get('notice', '')}"
     return table(f"{world}: every strategy", header, rows, note)
 
@@ -100,6 +101,34 @@ def _lost(told: Mapping[str, Any]) -> float:
     """What a task had when it was learnt, minus what it has at the end."""
     before, after = (told[key]["mean"] for key in ("just_learnt", "at_the_end"))
     return float(before - after)
+
+
+def _measures(world: str, records: Records) -> dict[str, Any]:
+    """Means over the tasks of one metric: those of different ones are not to be averaged ."""
+    metrics, rows = dict.fromkeys(records[0]["metric"].values()), []
+    for name in records[0]["isolates"]:
+        told = [measured(record, name) for record in records]
+        for metric in metrics:
+            rows.append((name, metric, *(ranged(t.get(key, {}).get(metric) for t in told) for key in MEASURES)))
+    note = "– where no task is left: the last one learnt has nothing to lose yet, the first one nothing to gain from."
+    return table(f"{world}: measures by metric", ("strategy", "tasks by", *MEASURES.values()), rows, note)
+
+
+def measured(record: Mapping[str, Any], name: str) -> dict[str, dict[str, float]]:
+    """Measure -> metric -> its mean over the tasks of that metric, out of the matrices of the record's runs."""
+    metrics = [record["metric"][task] for task in record["runs"][0]["tasks"]]
+    signs_T = np.array([sign(metric) for metric in metrics])
+    better = {run["strategy"]: signs_T * np.array(run["matrix"], float) for run in record["runs"]}
+    own_TT, but_last, but_first = better.pop(name), slice(None, -1), slice(1, None)
+    found = {
+        "forgetting": (measures.forgetting_per_task(own_TT), but_last),
+        "backward_transfer": (measures.backward_transfer_per_task(own_TT), but_last),
+    }
+    if "scratch" in better:
+        found["forward_gain"] = measures.forward_gain_per_task(own_TT, better["scratch"].diagonal()), but_first
+    if "joint" in better:
+        found["intransigence"] = measures.intransigence(own_TT, better["joint"].diagonal()), but_first
+    return {key: measures.mean_by_metric(values_T[where], metrics[where]) for key, (values_T, where) in found.items()}
 
 
 def _over(seeds: Sequence[Any]) -> str:

@@ -21,9 +21,9 @@ class Advice(TypedDict):
     best: str
     """The strategy with the best mean."""
     behind: dict[str, Any] | None
-    """The best minus the one to use, with its interval; nothing where they are one."""
+    """By how much the best is better than the one to use, with its interval; nothing where they are one."""
     cheaper: list[str]
-    """What stores less, and is clearly below the best."""
+    """What stores less, and is clearly worse than the best."""
 
 
 def advise(across: Mapping[str, Across], cost: Cost) -> Advice | None:

@@ -14,6 +14,8 @@ from lifelong.asking.evaluation import outcome_of
 from lifelong.core.errors import UsageError
 from lifelong.core.progress import Progress
 from lifelong.core.types import Outcome
+from lifelong.forgetting.files import write_whole
+from lifelong.forgetting.named import Named
 from lifelong.forgetting.outcomes import keep
 from lifelong.forgetting.processes import side_by_side
 from lifelong.growing.making import make_strategy
@@ -39,7 +41,7 @@ class Cell:
     """Counted from 1, the order as given."""
     seed: int
     tasks: list[Task]
-    strategies: list[str]
+    strategies: Named
     folder: Path
     base: Path
 
@@ -89,19 +91,17 @@ def _drawn(tasks: Sequence[Task], random: np.random.Generator) -> list[Task]:
     return order
 
 
-def make_cells(
-    tasks: Sequence[Task], strategies: Sequence[str], out: Path, orders: int, seeds: Sequence[int]
-) -> list[Cell]:
+def make_cells(tasks: Sequence[Task], strategies: Named, out: Path, orders: int, seeds: Sequence[int]) -> list[Cell]:
     """Every order with every seed; the first lies in `out` itself, the others in out/cells.
 
     What a task reaches alone depends on no order, so `scratch` is left to the first one.
     """
     made = []
     for number, order in enumerate(orders_of(tasks, orders, seeds[0]), 1):
-        names = [name for name in strategies if number == 1 or name != ALONE]
+        chosen = {name: spec for name, spec in strategies.items() if number == 1 or name != ALONE}
         for seed in seeds:
             folder, home = (_folder(out, n, seed, seeds[0]) for n in (number, 1))
-            made.append(Cell(number, seed, order, names, folder, home / "models" / "base"))
+            made.append(Cell(number, seed, order, chosen, folder, home / "models" / "base"))
     return made
 
 
@@ -141,22 +141,22 @@ def _under(progress: Progress, cell: Cell, strategy: str) -> Learnt:
             model.add_task(under(cell, task, strategy), seed=cell.seed, allow_forgetting=True, progress=progress)
         steps.append(_step(cell, strategy, model, number, progress))
         kept.parent.mkdir(exist_ok=True)
-        kept.write_text(json.dumps(steps))
+        write_whole(kept, json.dumps(steps))
     return Learnt(steps, _changed_since_learnt(cell, path, steps))
 
 
 def under(cell: Cell, task: Task, strategy: str) -> Task:
-    """The task under a strategy; its own options stay where it is the one that the file names.
+    """The task under a strategy; its own options stay where it is the one that the file names, and no others were given.
 
-    `scratch` may train for as many epochs as the longest of the others, which may retrain what they keep: gain over it is
-    not the gain of training longer.
+    `scratch` may train for as many epochs as the longest of the others, which may retrain what they keep, and of the
+    candidates that they try: gain over it is not the gain of training longer.
     """
     own = task.strategy if isinstance(task.strategy, str) else task.strategy["name"]
-    made = task if own == strategy else replace(task, strategy=strategy)
+    made = task if own == strategy else replace(task, strategy=cell.strategies[strategy])
     if strategy != ALONE:
         return made
-    others = (make_strategy(under(cell, task, name)).config for name in cell.strategies if name != ALONE)
-    longest = 1 + max((float(getattr(config, "retrain", 0.0)) for config in others), default=0.0)
+    others = (make_strategy(under(cell, task, name)) for name in cell.strategies if name != ALONE)
+    longest = max((strategy.passes for strategy in others), default=1.0)
     return replace(made, fit=replace(task.fit, epochs=ceil(task.fit.epochs * longest)))
 
 

@@ -66,12 +66,21 @@ def _advice(by_name: Mapping[str, Sequence[Result]], task: str, outcomes: Outcom
 
 
 def _measures(results: Sequence[Result]) -> Compared:
-    """Each measure over all cells, and whether every bit stayed in all of them."""
+    """Each measure over all cells, and whether every bit stayed in all of them.
+
+    Those outside by_metric are over all tasks and mix metrics where there are several, as in Result.short.
+    """
     shorts = [result.short() for result in results]
     made: Compared = {name: over_seeds((s["seed"], s[name]) for s in shorts) for name in MEASURES}
     for metric in shorts[0]["average"]:
         made[f"average {metric}"] = over_seeds((s["seed"], s["average"][metric]) for s in shorts)
+    made["by_metric"] = {metric: _of_metric(shorts, metric) for metric in shorts[0]["by_metric"]}
     return {**made, "cells": len(shorts), "changed_cells": sum(s["changed_bits"] > 0 for s in shorts)}
+
+
+def _of_metric(shorts: Sequence[Compared], metric: str) -> Compared:
+    """Each measure over the tasks of one metric, over all cells."""
+    return {name: over_seeds((s["seed"], s["by_metric"][metric][name]) for s in shorts) for name in MEASURES}
 
 
 def _tasks(results: Sequence[Result], outcomes: Outcomes, against: str) -> dict[str, Compared]:

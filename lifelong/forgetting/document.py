@@ -17,6 +17,7 @@ from lifelong.forgetting.cells import ALONE, TOGETHER, Cell, Learnt
 from lifelong.growing.making import make_strategy
 from lifelong.living import LivingModel
 from lifelong.metrics import forgetting as measures
+from lifelong.metrics.parse import sign
 from lifelong.model.task import Task
 
 Document = dict[str, Any]
@@ -40,7 +41,7 @@ class Result:
     @property
     def isolates(self) -> bool:
         """Whether the strategy promises that earlier tasks stay."""
-        return make_strategy(replace(self.cell.tasks[-1], strategy=self.strategy)).isolates
+        return make_strategy(replace(self.cell.tasks[-1], strategy=self.cell.strategies[self.strategy])).isolates
 
     @cached_property
     def matrix_TT(self) -> np.ndarray:
@@ -48,16 +49,30 @@ class Result:
         return matrix(self.cell.tasks, self.learnt.steps, "value")
 
     @property
+    def metrics(self) -> list[str]:
+        """The metric of each task in the matrix."""
+        return [task.measured_by[0] for task in self.cell.tasks]
+
+    @property
+    def better_TT(self) -> np.ndarray:
+        """The matrix (T, T) with more always better, as measures want it: columns of mae and its like are negated."""
+        return self.matrix_TT * self._signs_T
+
+    @property
+    def _signs_T(self) -> np.ndarray:
+        return np.array([sign(metric) for metric in self.metrics])
+
+    @property
     def per_task(self) -> dict[str, float]:
         """Task -> its value when it was just learnt."""
         return dict(zip(self.names, self.matrix_TT.diagonal().tolist(), strict=True))
 
     def gains(self) -> dict[str, Any] | None:
-        """Just learnt minus trained alone, over the tasks after the first, which has nothing to gain from."""
+        """How much better just learnt than trained alone, over the tasks after the first, which has nothing to gain from."""
         if self.alone is None or self.strategy == ALONE:
             return None
         scratch_T = np.array([self.alone[name] for name in self.names])
-        gain_T = measures.forward_gain_per_task(self.matrix_TT, scratch_T)
+        gain_T = measures.forward_gain_per_task(self.better_TT, self._signs_T * scratch_T)
         return {
             "value": float(np.mean(gain_T[1:])),
             "per_task": [None, *gain_T[1:].tolist()],
@@ -65,25 +80,47 @@ class Result:
         }
 
     def intransigence(self) -> dict[str, Any] | None:
-        """Trained together with all before minus just learnt, over the tasks after the first (Chaudhry et al. 2018)."""
+        """How much better trained together with all before than just learnt, over the tasks after the first (Chaudhry et al.
+        2018)."""
         if self.together is None or self.strategy == TOGETHER:
             return None
-        short_T = measures.intransigence(self.matrix_TT, [self.together[name] for name in self.names])
+        together_T = np.array([self.together[name] for name in self.names])
+        short_T = measures.intransigence(self.better_TT, self._signs_T * together_T)
         return {"value": float(np.mean(short_T[1:])), "per_task": [None, *short_T[1:].tolist()]}
 
+    def by_metric(self) -> dict[str, dict[str, float | None]]:
+        """Metric -> each measure over the tasks that it measures, None where there are none: the last task learnt has nothing
+        to lose yet, the first one nothing to gain from."""
+        gains, short, metrics = self.gains(), self.intransigence(), self.metrics
+        lost_T, moved_T = (
+            f(self.better_TT) for f in (measures.forgetting_per_task, measures.backward_transfer_per_task)
+        )
+        found = {
+            "forgetting": measures.mean_by_metric(lost_T[:-1], metrics[:-1]),
+            "backward_transfer": measures.mean_by_metric(moved_T[:-1], metrics[:-1]),
+            "forward_gain": measures.mean_by_metric(gains["per_task"][1:], metrics[1:]) if gains else {},
+            "intransigence": measures.mean_by_metric(short["per_task"][1:], metrics[1:]) if short else {},
+        }
+        return {metric: {name: means.get(metric) for name, means in found.items()} for metric in dict.fromkeys(metrics)}
+
     def short(self) -> Document:
-        """The figures that statistics are made of."""
+        """The figures that statistics are made of.
+
+        forgetting, backward_transfer, forward_gain and intransigence are means over all tasks: where these have several
+        metrics, say NDCG and macro-F1, they mix them, and by_metric is what to read.
+        """
         steps, gains, short = self.learnt.steps, self.gains(), self.intransigence()
         return {
             "order": self.cell.order,
             "seed": self.cell.seed,
             "tasks": self.names,
             "matrix": plain_matrix(self.matrix_TT),
-            "average": measures.average_by_metric(self.matrix_TT, [t.measured_by[0] for t in self.cell.tasks]),
-            "backward_transfer": measures.backward_transfer(self.matrix_TT),
-            "forgetting": measures.forgetting(self.matrix_TT),
+            "average": measures.average_by_metric(self.matrix_TT, self.metrics),
+            "backward_transfer": measures.backward_transfer(self.better_TT),
+            "forgetting": measures.forgetting(self.better_TT),
             "forward_gain": gains and gains["value"],
             "intransigence": short and short["value"],
+            "by_metric": self.by_metric(),
             "changed_bits": sum(self.learnt.changed.values()),
             "parameters": [step["trained"] for step in steps],
             "bytes": [sum(f["bytes"] for f in step["entry"]["files"].values()) for step in steps],
@@ -93,7 +130,7 @@ class Result:
 
     def full(self) -> Document:
         """Everything that the page shows of it."""
-        tasks, steps, metric = self.cell.tasks, self.learnt.steps, [t.measured_by[0] for t in self.cell.tasks]
+        tasks, steps, metric = self.cell.tasks, self.learnt.steps, self.metrics
         return {
             **{key: value for key, value in self.short().items() if key not in ("order", "seed")},
             "metric": metric,
@@ -101,7 +138,7 @@ class Result:
             "low": plain_matrix(matrix(tasks, steps, "low")),
             "high": plain_matrix(matrix(tasks, steps, "high")),
             "cases": [steps[i]["measured"][t.name][metric[i]]["n"] for i, t in enumerate(tasks)],
-            "forgetting_per_task": measures.forgetting_per_task(self.matrix_TT).tolist(),
+            "forgetting_per_task": measures.forgetting_per_task(self.better_TT).tolist(),
             "forward_gain": self.gains(),
             "intransigence": self.intransigence(),
             "changed_bits_per_task": self.learnt.changed,

@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from lifelong.core.registry import names as known_names
 from lifelong.forgetting.cells import Cell, learn_all, make_cells
 from lifelong.forgetting.compared import compare
 from lifelong.forgetting.document import Document, describe, results_of
+from lifelong.forgetting.files import PARTIAL, write_whole
+from lifelong.forgetting.named import Named, named
 from lifelong.growing.making import make_strategy
 from lifelong.living import LivingModel
 from lifelong.model.task import Task
@@ -27,7 +29,7 @@ from lifelong.reports.html import write_report
 
 def run_forgetting(
     tasks: Sequence[str | Path],
-    strategies: Sequence[str],
+    strategies: Sequence[str | Mapping[str, Any]],
     out: str | Path,
     *,
     orders: int = 1,
@@ -40,15 +42,17 @@ def run_forgetting(
 ) -> Document:
     """Learn `tasks` (YAML files, the first one is pretrained) under each strategy; return and write the document.
 
-    orders: how many orders of the tasks after the first, the given one included. seeds: how many seeds, from `seed` on. The
-    first task is learnt once a seed, by its own strategy, and every strategy and order starts from that same model. A run that
-    was killed goes on where it was, and one that is asked for more strategies, orders or seeds adds what is missing; other
-    tasks, settings or first seed in `out` are refused unless `force` is given, which starts over.
+    strategies: names, or {name: …, option: …}; in the document that is "conure keep=0.5". orders: how many orders of the tasks
+    after the first, the given one included. seeds: how many seeds, from `seed` on. The first task is learnt once a seed, by its
+    own strategy, and every strategy and order starts from that same model. A run that was killed goes on where it was, and one
+    that is asked for more strategies, orders or seeds adds what is missing; other tasks, settings or first seed in `out` are
+    refused unless `force` is given, which starts over.
     """
     began, out = time.perf_counter(), Path(out)
     read = [Task.read(path, settings) for path in tasks]
-    _check(read, strategies, orders, seeds)
-    cells = make_cells(read, strategies, out, orders, range(seed, seed + seeds))
+    chosen = named(strategies)
+    _check(read, chosen, orders, seeds)
+    cells = make_cells(read, chosen, out, orders, range(seed, seed + seeds))
     _claim_folder(read, seed, out, force)
     results = results_of(cells, learn_all(cells, progress or Silent()))
     document = describe(results, LivingModel.open(cells[0].base))
@@ -56,15 +60,16 @@ def run_forgetting(
     document["membership"] = _attacked(cells[0], progress or Silent())
     document["command"] = command or " ".join(["lifelong", *sys.argv[1:]])
     document["minutes"] = round((time.perf_counter() - began) / 60, 2)
-    (out / "forgetting.json").write_text(json.dumps(document, indent=1, allow_nan=False))
+    text = json.dumps(document, indent=1, allow_nan=False)
     write_csv(document, out / "forgetting.csv")
     write_report(document, out / "report.html")
+    write_whole(out / "forgetting.json", text)  # last, because it says that the run is finished
     return document
 
 
 def _attacked(cell: Cell, progress: Progress) -> dict[str, dict[str, Any]]:
     """Task -> what attacks on its answers tell of whom it was trained on, of the first strategy's model, or why nothing can."""
-    model, found = LivingModel.open(cell.model(cell.strategies[0])), {}
+    model, found = LivingModel.open(cell.model(next(iter(cell.strategies)))), {}
     for task in model.members:
         progress.say(f"whom {task} was trained on: attacked")
         try:
@@ -74,17 +79,17 @@ def _attacked(cell: Cell, progress: Progress) -> dict[str, dict[str, Any]]:
     return found
 
 
-def covers(out: str | Path, strategies: Sequence[str], orders: int, seeds: int) -> bool:
+def covers(out: str | Path, strategies: Sequence[str | Mapping[str, Any]], orders: int, seeds: int) -> bool:
     """Whether `out` holds a finished run with all of that."""
     path = Path(out) / "forgetting.json"
     if not path.exists():
         return False
     found = json.loads(path.read_text())
     enough = len(found.get("orders", [0])) >= orders and len(found.get("seeds", [0])) >= seeds
-    return enough and set(strategies) <= set(found.get("strategies", {}))
+    return enough and set(named(strategies)) <= set(found.get("strategies", {}))
 
 
-def _check(tasks: Sequence[Task], strategies: Sequence[str], orders: int, seeds: int) -> None:
+def _check(tasks: Sequence[Task], strategies: Named, orders: int, seeds: int) -> None:
     if len(tasks) < 2:
         raise UsageError(
             "a forgetting run needs at least two tasks: one to learn first and one that could make it forgotten"
@@ -92,10 +97,10 @@ def _check(tasks: Sequence[Task], strategies: Sequence[str], orders: int, seeds:
     doubled = {t.name for t in tasks if sum(t.name == other.name for other in tasks) > 1}
     if doubled:
         raise ConfigError(f"two of the tasks are called {doubled.pop()!r}; their names must differ")
-    for name in strategies:
-        make_strategy(replace(tasks[-1], strategy=name))
-    if len(set(strategies)) != len(strategies) or not strategies:
-        raise UsageError(f"name each strategy once, at least one of: {', '.join(known_names('strategies'))}")
+    for spec in strategies.values():
+        make_strategy(replace(tasks[-1], strategy=spec))
+    if not strategies:
+        raise UsageError(f"name at least one strategy of: {', '.join(known_names('strategies'))}")
     if min(orders, seeds) < 1:
         raise UsageError(f"orders is {orders} and seeds is {seeds}; both must be at least 1")
 
@@ -109,7 +114,7 @@ def _claim_folder(tasks: Sequence[Task], seed: int, out: Path, force: bool) -> N
         raise UsageError(
             f"{out}: holds a run of other tasks or settings; choose another folder, or start over with --force"
         )
-    if not marker.exists() and out.exists() and any(out.iterdir()):
+    if not marker.exists() and out.exists() and any(path.suffix != PARTIAL for path in out.iterdir()):
         raise UsageError(f"{out}: is not empty and no forgetting run; choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    marker.write_text(json.dumps({"key": key}))
+    write_whole(marker, json.dumps({"key": key}))

@@ -14,14 +14,14 @@ from scipy import stats
 
 from lifelong.core.types import Outcome
 from lifelong.metrics.bootstrap import cases, resample
-from lifelong.metrics.parse import parse
+from lifelong.metrics.parse import parse, sign
 
 RESAMPLES, LEVEL = 1000, 0.95
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A metric of one outcome, as it is and under R resamples of its users."""
+    """A metric of one outcome, as it is and under R resamples of its users; more is better, so mae and its like are negated."""
 
     value: float
     values_R: np.ndarray
@@ -29,9 +29,9 @@ class Scores:
 
 def scores(outcome: Outcome, metric: str, seed: int = 0) -> Scores:
     """The metric under resamples that depend on the number of cases and the seed alone, so that two outcomes are paired."""
-    found = parse(metric)
+    found, better = parse(metric), sign(metric)
     drawn = [found.value(outcome, weights_RN) for weights_RN in resample(cases(outcome), RESAMPLES, seed)]
-    return Scores(float(found.value(outcome)[0]), np.concatenate(drawn))
+    return Scores(better * float(found.value(outcome)[0]), better * np.concatenate(drawn))
 
 
 def over_seeds(values: Iterable[tuple[int, float | None]]) -> dict[str, Any] | None:

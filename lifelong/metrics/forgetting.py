@@ -1,8 +1,9 @@
 """What became of earlier tasks: average, backward transfer, forgetting, forward gain and intransigence.
 
 matrix_TT[i, j] is the metric of task j after learning task i (higher is better), nan above the diagonal: rows are time.
+Columns of a metric of which less is better come negated (parse.sign); then what is lost is positive there, too.
 Where a task's final value is bit-equal to an earlier one its difference is exactly 0.0, and so are the means.
-Tasks measured on different scales should not be averaged: see `average_by_metric`.
+Tasks measured on different scales should not be averaged: see `mean_by_metric`.
 """
 
 from collections.abc import Sequence
@@ -31,9 +32,27 @@ def average_by_metric(matrix_TT: ArrayLike, metrics: Sequence[str]) -> dict[str,
     >>> average_by_metric([[.1, np.nan, np.nan], [.1, .8, np.nan], [.1, .8, .6]], ["ndcg@10", "auc", "auc"])
     {'ndcg@10': 0.1, 'auc': 0.7}
     """
-    final_T = _matrix(matrix_TT)[-1]
-    names = np.array(metrics)
-    return {name: float(final_T[names == name].mean()) for name in dict.fromkeys(metrics)}
+    return mean_by_metric(_matrix(matrix_TT)[-1], metrics)
+
+
+def mean_by_metric(values_T: ArrayLike, metrics: Sequence[str]) -> dict[str, float]:
+    """The mean of a figure of each task over the tasks of each metric, in order of appearance.
+
+    >>> mean_by_metric([.25, .5, .75], ["auc", "ndcg@10", "auc"])
+    {'auc': 0.5, 'ndcg@10': 0.5}
+    """
+    values_T, names = np.asarray(values_T, dtype=np.float64), np.array(metrics)
+    return {name: float(values_T[names == name].mean()) for name in dict.fromkeys(metrics)}
+
+
+def backward_transfer_per_task(matrix_TT: ArrayLike) -> np.ndarray:
+    """b_j = R[T, j] - R[j, j], float64 (T,): final value minus just learned, 0.0 for the last task.
+
+    >>> backward_transfer_per_task([[.75, np.nan], [.5, .9]])
+    array([-0.25,  0.  ])
+    """
+    matrix_TT = _matrix(matrix_TT)
+    return matrix_TT[-1] - matrix_TT.diagonal()
 
 
 def backward_transfer(matrix_TT: ArrayLike) -> float:
@@ -44,8 +63,7 @@ def backward_transfer(matrix_TT: ArrayLike) -> float:
     >>> backward_transfer([[.75, np.nan], [.75, .9]])
     0.0
     """
-    matrix_TT = _matrix(matrix_TT)
-    return _mean((matrix_TT[-1] - matrix_TT.diagonal())[:-1])
+    return _mean(backward_transfer_per_task(matrix_TT)[:-1])
 
 
 def forgetting_per_task(matrix_TT: ArrayLike) -> np.ndarray:

@@ -10,8 +10,8 @@ from lifelong.reports.verdict import Document
 
 TITLE = "Which to take"
 ABOUT = (
-    "Of the strategies that leave earlier tasks alone, the one that stores least and is not clearly below the best, by the "
-    "task's first metric on validation cases; test figures play no part."
+    "Of the strategies that leave earlier tasks alone, the one that stores least and is not clearly worse than the best, by "
+    "the task's first metric on validation cases; test figures play no part."
 )
 
 
@@ -21,17 +21,17 @@ def advices(document: Document) -> Mapping[str, Mapping[str, Any]]:
 
 
 def reason(advice: Mapping[str, Any]) -> str:
-    """Why this one: what the best has more, and what stores less and is clearly worse.
+    """Why this one: how much better the best is, and what stores less and is clearly worse.
 
     >>> reason({"use": "probe", "best": "probe", "cheaper": []})
     'the best, and nothing stores less'
     >>> reason({"use": "conure", "best": "finetune", "behind": {"mean": 0.0123}, "cheaper": ["probe", "peterrec"]})
-    'finetune has +0.0123, which may be chance; probe and peterrec store less, clearly worse'
+    'finetune is 0.0123 better, which may be chance; probe and peterrec store less, clearly worse'
     """
     gap, cheaper = (advice.get("behind") or {}).get("mean"), list(advice.get("cheaper") or [])
     less = f"{names(cheaper)} {'store' if len(cheaper) > 1 else 'stores'} less, clearly worse" if cheaper else ""
     if gap:
-        said = f"{advice.get('best')} has {change(gap)}, which may be chance"
+        said = f"{advice.get('best')} is {change(gap).lstrip('+')} better, which may be chance"
         return f"{said}; {less}" if less else said
     return f"the best; {less}" if less else "the best, and nothing stores less"
 

@@ -7,7 +7,7 @@ from lifelong.reports.element import Html, el
 from lifelong.reports.format import change, is_number, score, shorten
 from lifelong.reports.svg import picture
 
-LABEL_W, PLOT_W, VALUE_W, ROW_H, FOOT_H = 104, 250, 72, 26, 22
+LABEL_W, PLOT_W, VALUE_W, ROW_H, FOOT_H = 132, 250, 72, 26, 22
 
 
 def forest(rows: Mapping[str, Mapping[str, Any] | None], label: str, *, signed: bool = True) -> Html:
@@ -28,7 +28,9 @@ def forest(rows: Mapping[str, Mapping[str, Any] | None], label: str, *, signed: 
 
 def _row(name: str, row: Mapping[str, Any], y: float, low: float, high: float, signed: bool) -> Html:
     mean, ends = row["mean"], _numbers({name: row}, ("low", "high"))
-    parts = [el("text", shorten(name, 16), x=LABEL_W - 10, y=y + 4, class_="name", text_anchor="end")]
+    parts = [
+        el("text", el("title", name), shorten(name, 16), x=LABEL_W - 10, y=y + 4, class_="name", text_anchor="end")
+    ]
     if len(ends) == 2:
         a, b = (_place(end, low, high) for end in ends)
         parts.append(el("line", x1=a, x2=b, y1=y, y2=y, class_="span"))

@@ -67,6 +67,17 @@ def change(value: Any) -> str:
     return f"{value:+.4f}" if abs(value) >= 5e-5 else f"{value:+.0e}"
 
 
+def chance(p: Any) -> str:
+    """A p-value.
+
+    >>> chance(0.0312), chance(0.00002), chance(None)
+    ('0.031', '< 0.001', '–')
+    """
+    if not is_number(p):
+        return MISSING
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
 def relative(value: Any, reference: Any) -> float | None:
     """(value - reference) / |reference|; None where one is missing; the difference itself where the reference is 0."""
     if not (is_number(value) and is_number(reference)):

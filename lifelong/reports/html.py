@@ -163,10 +163,11 @@ def how_it_was_run(document: Mapping[str, Any]) -> Html:
 WORDS = {
     "Just learned, at the end": "the task's test value directly after it was learned, and after the last task.",
     "Changed bits": "bits of the probe answers that differ between those two moments, over all earlier tasks.",
-    "Forgetting": "best earlier value minus final value, mean over all tasks but the last (Chaudhry et al. 2018).",
+    "Forgetting": "best earlier value minus final value, mean over a metric's tasks but the last one (Chaudhry et al. 2018).",
     "Backward transfer": "final minus just-learned value, same mean (Lopez-Paz & Ranzato 2017). Below 0 is loss.",
     "Forward gain": "just-learned value minus that of the same encoder trained on the task alone, as long as the longest.",
     "Intransigence": "value when trained together with all tasks so far, minus just learned (Chaudhry et al. 2018).",
     "Negative transfer": "the interval of a task's gain over training alone lies below zero as a whole.",
+    "p": "of the two-sided paired t-test over seeds: the chance of so large a difference where there is none.",
     "Interval": "95 % percentile bootstrap over test cases. It speaks of the sample of users, not of forgetting.",
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lifelong.reports import svg
+from lifelong.reports.better import best, shade
 from lifelong.reports.element import Html, el
 from lifelong.reports.format import change, count, duration, interval, is_number, percent, score
 from lifelong.reports.frame import facts, whole_page
@@ -64,9 +65,9 @@ def _table(title: str, table: Document, metrics: Sequence[str]) -> Html:
     bodies = []
     for metric in metrics:
         top = max(_known(methods, metric, "high") + _known(methods, metric, "value"), default=0.0)
-        best = max(_known(methods, metric, "value"), default=None)
+        leader = best(metric, _known(methods, metric, "value"))
         once = metric == metrics[0]
-        rows = [_row(name, m, metric, top, best, differences, once) for name, m in methods.items()]
+        rows = [_row(name, m, metric, top, leader, differences, once) for name, m in methods.items()]
         bodies.append(
             el("tbody", el("tr", el("th", metric, colspan=len(heads), scope="rowgroup"), class_="group"), *rows)
         )
@@ -80,7 +81,7 @@ def _known(methods: Document, metric: str, key: str) -> list[float]:
 
 
 def _row(
-    name: str, m: Document, metric: str, top: float, best: float | None, differences: Document, once: bool
+    name: str, m: Document, metric: str, top: float, leader: float | None, differences: Document, once: bool
 ) -> Html:
     """A method under one metric; `once`: with what belongs to the method alone."""
     figure = (m.get("metrics") or {}).get(metric) or {}
@@ -88,22 +89,24 @@ def _row(
     return el(
         "tr",
         el("th", name, scope="row"),
-        number(score(value), "best" if value == best else ""),
+        number(score(value), "best" if value == leader else ""),
         number(interval(low, high)),
         el("td", svg.interval_bar(value, low, high, top), class_="bar"),
-        *(_difference((by.get(name) or {}).get(metric)) for by in differences.values()),
+        *(_difference(metric, (by.get(name) or {}).get(metric)) for by in differences.values()),
         number(score(m.get("ece")) if once else ""),
         number(duration(m.get("seconds")) if once else ""),
         class_="ours" if m.get("ours") else None,
     )
 
 
-def _difference(found: Document | None) -> Html:
+def _difference(metric: str, found: Document | None) -> Html:
+    """A difference in the metric's own units, coloured where its interval is clear of zero."""
     if not found or not is_number(found.get("value")):
         return number("")
     low, high = found.get("low"), found.get("high")
-    shade = "up" if is_number(low) and low > 0 else "down" if is_number(high) and high < 0 else ""
-    return number(f"{change(found['value'])} ({change(low)} to {change(high)})", shade)
+    clear = is_number(low) and is_number(high) and (low > 0 or high < 0)
+    text = f"{change(found['value'])} ({change(low)} to {change(high)})"
+    return number(text, shade(metric, low) if clear else "")
 
 
 def _pictures(folds: Document, sealed: Document | None, classes: list[str]) -> Iterator[Html]:
@@ -115,8 +118,10 @@ def _pictures(folds: Document, sealed: Document | None, classes: list[str]) -> I
                 yield _picture(f"{name}, {title}", m, classes)
     rivals = {name: m for name, m in (folds.get("methods") or {}).items() if not m.get("ours") and m.get("confusion")}
     if rivals:
-        best = max(rivals, key=lambda name: (rivals[name].get("metrics") or {}).get("macro_f1", {}).get("value") or 0.0)
-        yield _picture(f"{best}, over folds (best baseline)", rivals[best], classes)
+        first = max(
+            rivals, key=lambda name: (rivals[name].get("metrics") or {}).get("macro_f1", {}).get("value") or 0.0
+        )
+        yield _picture(f"{first}, over folds (best baseline)", rivals[first], classes)
 
 
 def _picture(title: str, m: Document, classes: list[str]) -> Html:

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lifelong.reports.better import sign
 from lifelong.reports.format import change, count, is_number, line, score
 from lifelong.reports.tables import open_table
 
@@ -49,7 +50,7 @@ def _differences(table: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Ours minus each baseline, where the interval is clear of zero; what is not said is not known."""
     for ours, rivals in (table.get("differences") or {}).items():
         said = [
-            f"{metric} {change(m.get('value'))} {'above' if m['low'] > 0 else 'below'} {rival}"
+            f"{metric} {change(m.get('value'))}, {'better' if sign(metric) * m['low'] > 0 else 'worse'} than {rival}"
             for rival, by_metric in rivals.items()
             for metric, m in by_metric.items()
             if is_number(m.get("low")) and is_number(m.get("high")) and (m["low"] > 0 or m["high"] < 0)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lifelong.reports import svg
-from lifelong.reports.element import Html, el
+from lifelong.reports.better import best, shade
+from lifelong.reports.element import Html, el, join
 from lifelong.reports.format import (
     MISSING,
     change,
@@ -17,7 +18,7 @@ from lifelong.reports.format import (
     size,
 )
 from lifelong.reports.parts import minus, number, scrolling, scrolling_table
-from lifelong.reports.verdict import Document, Verdict, cell, final, learned, overall, runs_of, verdicts
+from lifelong.reports.verdict import Document, Verdict, cell, final, headlines, learned, overall, runs_of, verdicts
 
 STATES = {
     "kept": "kept, bit for bit",
@@ -30,23 +31,15 @@ STATES = {
 
 def cards(document: Document) -> Html:
     """One card a strategy: changed bits, forgetting, average; means where there were several orders or seeds."""
-    strategies = document.get("strategies") or {}
-    found = (_card(v, overall(document, v.name)) for v in verdicts(document) if v.name in strategies)
+    found = (_card(v, overall(document, v.name), headlines(document, v.name)) for v in verdicts(document))
     runs = runs_of(document)
     note = el("p", f"Means over {runs} runs, orders × seeds; changed probe values are those of all of them.")
     return el("section", el("h2", "The strategies"), note if runs > 1 else None, el("div", *found, class_="cards"))
 
 
-def _card(verdict: Verdict, strategy: Mapping[str, Any]) -> Html:
-    average = strategy.get("average")
-    rows = [
-        ("Forgetting", change(strategy.get("forgetting")).lstrip("+")),
-        ("Backward transfer", change(strategy.get("backward_transfer"))),
-        ("Forward gain", change(strategy.get("forward_gain"))),
-    ]
-    rows += [(f"Average {name}", score(v)) for name, v in (average.items() if isinstance(average, Mapping) else ())]
-    if is_number(average):
-        rows.append(("Average", score(average)))
+def _card(verdict: Verdict, strategy: Mapping[str, Any], by_metric: Mapping[str, Mapping[str, Any]]) -> Html:
+    """A strategy; its measures by metric where there are several."""
+    several = len(by_metric) > 1
     bits = verdict.probes.differ if verdict.probes.same is not None else strategy.get("changed_bits")
     return el(
         "article",
@@ -58,10 +51,21 @@ def _card(verdict: Verdict, strategy: Mapping[str, Any]) -> Html:
             el("small", "probe value changed" if bits == 1 else "probe values changed"),
             class_="figure",
         ),
-        el("dl", *(el("div", el("dt", name), el("dd", minus(value))) for name, value in rows)),
+        *(join(el("h4", metric) if several else None, _measures(metric, m)) for metric, m in by_metric.items()),
         el("p", "isolates its tasks" if verdict.isolates else "shares weights between tasks", class_="quiet"),
         class_=f"card {verdict.state}",
     )
+
+
+def _measures(metric: str, found: Mapping[str, Any]) -> Html:
+    rows = [
+        ("Forgetting", change(found.get("forgetting")).lstrip("+")),
+        ("Backward transfer", change(found.get("backward_transfer"))),
+        ("Forward gain", change(found.get("forward_gain"))),
+    ]
+    if is_number(found.get("average")):
+        rows.append((f"Average {metric}".strip(), score(found["average"])))
+    return el("dl", *(el("div", el("dt", name), el("dd", minus(value))) for name, value in rows))
 
 
 def matrices(document: Document) -> Html:
@@ -70,7 +74,7 @@ def matrices(document: Document) -> Html:
         el(
             "figure",
             el("figcaption", name),
-            scrolling(svg.heat_map(s.get("tasks") or [], s.get("matrix") or [], f"Accuracy matrix of {name}")),
+            scrolling(_heat_map(name, s)),
         )
         for name, s in (document.get("strategies") or {}).items()
     ]
@@ -80,7 +84,8 @@ def matrices(document: Document) -> Html:
     )
     if runs_of(document) > 1:
         text += " Shown is the first of all runs: the order as given, the first seed."
-    steps = [("worse", f"fell by {percent(svg.FULL)} or more"), ("cell", "the same number"), ("better", "rose as much")]
+    worse, better = f"worse by {percent(svg.FULL)} or more", "better by as much"
+    steps = [("worse", worse), ("cell", "the same number"), ("better", better)]
     legend = (el("li", el("i", class_=f"swatch {name}"), text) for name, text in steps)
     return el(
         "section",
@@ -89,6 +94,11 @@ def matrices(document: Document) -> Html:
         el("ul", *legend, class_="legend"),
         el("div", *figures, class_="pair"),
     )
+
+
+def _heat_map(name: str, strategy: Mapping[str, Any]) -> Html:
+    tasks, matrix, metrics = (strategy.get(key) or [] for key in ("tasks", "matrix", "metric"))
+    return svg.heat_map(tasks, matrix, f"Accuracy matrix of {name}", metrics)
 
 
 def results(document: Document) -> Html:
@@ -109,16 +119,16 @@ def results(document: Document) -> Html:
 def _result_rows(strategy: Mapping[str, Any]) -> Iterator[Html]:
     scratch = (strategy.get("forward_gain") or {}).get("scratch")
     for j, task in enumerate(strategy.get("tasks") or []):
-        first, last = learned(strategy, j), final(strategy, j)
+        first, last, metric = learned(strategy, j), final(strategy, j), _entry(strategy.get("metric"), j)
         moved = last - first if is_number(first) and is_number(last) else None
         yield el(
             "tr",
             el("th", task, scope="row"),
-            el("td", _entry(strategy.get("metric"), j) or MISSING),
+            el("td", metric or MISSING),
             number(score(_entry(scratch, j))),
             number(score(first)),
             number(score(last)),
-            number(change(moved), "" if not moved else "up" if moved > 0 else "down"),
+            number(change(moved), shade(metric, moved)),
             number(interval(cell(strategy, "low", -1, j), cell(strategy, "high", -1, j))),
             number(count(_entry(strategy.get("parameters"), j))),
             number(size(_entry(strategy.get("bytes"), j))),
@@ -195,7 +205,7 @@ def _baseline_rows(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iter
     for metric in dict.fromkeys(m for measures in found.values() for m in measures):
         measures = {name: values[metric] for name, values in found.items() if metric in values}
         known = [m["value"] for m in measures.values() if is_number(m.get("value"))]
-        best = max(known, default=None)
+        leader = best(metric, known)
         top = max((v for m in measures.values() for v in (m.get("high"), m.get("value")) if is_number(v)), default=0.0)
         for name, m in measures.items():
             value = m.get("value")
@@ -203,7 +213,7 @@ def _baseline_rows(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iter
                 "tr",
                 el("th", name, scope="row"),
                 el("td", metric),
-                number(score(value), "best" if value == best else ""),
+                number(score(value), "best" if value == leader else ""),
                 number(interval(m.get("low"), m.get("high"))),
                 el("td", svg.interval_bar(value, m.get("low"), m.get("high"), top), class_="bar"),
                 number(count(m.get("n"))),

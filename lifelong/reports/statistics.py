@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lifelong.reports.better import sign
 from lifelong.reports.element import Html, el, join
 from lifelong.reports.forest import forest
-from lifelong.reports.format import MISSING, change, count, duration, is_number, score, size
+from lifelong.reports.format import MISSING, chance, change, count, duration, is_number, names, score, size
 from lifelong.reports.parts import number, scrolling_table
 from lifelong.reports.verdict import Document
 
@@ -31,7 +32,7 @@ def statistics(document: Document) -> Html | None:
     return el(
         "section",
         el("h2", "What to believe"),
-        el("p", _how_many(document), " ", _about(document)),
+        el("p", _how_many(document), " ", _about(document), _turned(document)),
         el("div", *figures, class_="forests"),
         _flagged(found),
         _tasks(found),
@@ -39,14 +40,26 @@ def statistics(document: Document) -> Html | None:
 
 
 def _figures(strategies: Mapping[str, Any]) -> Iterator[tuple[str, str, Html]]:
-    """One forest a measure that any strategy has; those in which nothing moved at all are left out of none."""
-    names = list(dict.fromkeys(key for measures in strategies.values() for key in measures))
-    for name in names:
-        rows = {strategy: measures.get(name) for strategy, measures in strategies.items()}
-        if not any(isinstance(row, Mapping) and is_number(row.get("mean")) for row in rows.values()):
-            continue
-        title, note = TITLES.get(name, (f"Average {name.removeprefix(AVERAGE)}", "over the tasks, at the end"))
-        yield title, note, forest(rows, title, signed=not name.startswith(AVERAGE))
+    """One forest a measure that any strategy has, and a metric where there are several, whose means say nothing together."""
+    keys = dict.fromkeys(key for measures in strategies.values() for key in measures)
+    metrics = [key.removeprefix(AVERAGE) for key in keys if key.startswith(AVERAGE)]
+    for metric in metrics:
+        for name, (title, note) in TITLES.items():
+            rows = {s: _of_metric(found, metric, len(metrics) > 1).get(name) for s, found in strategies.items()}
+            yield from _figure(f"{title}, {metric}" if len(metrics) > 1 else title, note, rows, signed=True)
+        rows = {strategy: found.get(f"{AVERAGE}{metric}") for strategy, found in strategies.items()}
+        yield from _figure(f"Average {metric}", "over the tasks, at the end", rows, signed=False)
+
+
+def _of_metric(found: Mapping[str, Any], metric: str, several: bool) -> Mapping[str, Any]:
+    """A strategy's measures over the tasks of a metric; those over all tasks where it is the only one."""
+    return ((found.get("by_metric") or {}).get(metric) or {}) if several else found
+
+
+def _figure(title: str, note: str, rows: Mapping[str, Any], *, signed: bool) -> Iterator[tuple[str, str, Html]]:
+    """The forest, if any strategy has the measure; one in which nothing moved at all is not left out."""
+    if any(isinstance(row, Mapping) and is_number(row.get("mean")) for row in rows.values()):
+        yield title, note, forest(rows, title, signed=signed)
 
 
 def _how_many(document: Document) -> str:
@@ -68,6 +81,13 @@ def _about(document: Document) -> str:
     )
 
 
+def _turned(document: Document) -> str:
+    """What differences are of metrics of which less is better."""
+    metrics = dict.fromkeys(m for s in (document.get("strategies") or {}).values() for m in s.get("metric") or [])
+    turned = [metric for metric in metrics if sign(metric) < 0]
+    return f" Of {names(turned)} less is better: differences are turned round, above 0 is better." if turned else ""
+
+
 def _flagged(found: Mapping[str, Any]) -> Html:
     """Negative transfer, said aloud; also that there is none."""
     tasks = found.get("tasks") or {}
@@ -76,10 +96,10 @@ def _flagged(found: Mapping[str, Any]) -> Html:
     ]
     known = [t for by in tasks.values() for t in by.values() if t.get("gain")]
     if harmed:
-        word, text = "Negative transfer.", f"Clearly below the same network trained alone: {', '.join(harmed)}."
+        word, text = "Negative transfer.", f"Clearly worse than the same network trained alone: {', '.join(harmed)}."
     elif known:
         word = "No negative transfer."
-        text = f"None of {len(known)} scores lies clearly below the same network trained alone."
+        text = f"None of {len(known)} scores is clearly worse than that of the same network trained alone."
     else:
         word, text = "Negative transfer was not looked for:", "run it with the strategy scratch beside the others."
     return el(
@@ -88,29 +108,36 @@ def _flagged(found: Mapping[str, Any]) -> Html:
 
 
 def _tasks(found: Mapping[str, Any]) -> Html:
-    against = found.get("against")
-    heads = ["Task", "Just learned", "At the end", "Over alone", "Interval", f"At the end, minus {against}", "Interval"]
-    heads += ["Epochs", "Parameters", "Bytes", "Time"]
+    tested = _tested(found)
+    difference = ["Interval", "p"] if tested else ["Interval"]
+    heads = ["Task", "Just learned", "At the end", "Over alone", *difference]
+    heads += [f"At the end, minus {found.get('against')}", *difference, "Epochs", "Parameters", "Bytes", "Time"]
     bodies = [
         el(
             "tbody",
             el("tr", el("th", name, colspan=len(heads), scope="rowgroup"), class_="group"),
-            *(_row(task, t) for task, t in tasks.items()),
+            *(_row(task, t, tested) for task, t in tasks.items()),
         )
         for name, tasks in (found.get("tasks") or {}).items()
     ]
     return scrolling_table(heads, bodies, words=1)
 
 
-def _row(task: str, t: Mapping[str, Any]) -> Html:
+def _tested(found: Mapping[str, Any]) -> bool:
+    """Whether any difference was tested over seeds, which takes two that do not agree to the bit."""
+    tasks = [t for by in (found.get("tasks") or {}).values() for t in by.values()]
+    return any(is_number((t.get(key) or {}).get("p_seeds")) for t in tasks for key in ("gain", "difference"))
+
+
+def _row(task: str, t: Mapping[str, Any], tested: bool) -> Html:
     flag = el("span", "negative transfer", class_="flag") if t.get("negative_transfer") else None
     return el(
         "tr",
         el("th", join(task, " ", flag) if flag else task, scope="row"),
         number(score((t.get("just_learnt") or {}).get("mean"))),
         number(score((t.get("at_the_end") or {}).get("mean"))),
-        *_difference(t.get("gain")),
-        *_difference(t.get("difference")),
+        *_difference(t.get("gain"), tested),
+        *_difference(t.get("difference"), tested),
         number(f"{t['epochs']:.0f}" if is_number(t.get("epochs")) else MISSING),
         number(count(t.get("parameters"))),
         number(size(t.get("bytes"))),
@@ -118,11 +145,12 @@ def _row(task: str, t: Mapping[str, Any]) -> Html:
     )
 
 
-def _difference(found: Mapping[str, Any] | None) -> tuple[Html, Html]:
-    """A difference and its interval, coloured where the interval is clear of zero."""
+def _difference(found: Mapping[str, Any] | None, tested: bool) -> list[Html]:
+    """A difference, coloured where its interval is clear of zero; the interval; `tested`: the p of the test over seeds."""
     if not found:
-        return number(MISSING), number(MISSING)
+        return [number(MISSING)] * (3 if tested else 2)
     low, high = found.get("low"), found.get("high")
     clear = is_number(low) and is_number(high) and (low > 0 or high < 0)
     shade = ("up" if low > 0 else "down") if clear and is_number(low) else ""
-    return number(change(found.get("mean")), shade), number(f"{change(low)} to {change(high)}")
+    cells = [number(change(found.get("mean")), shade), number(f"{change(low)} to {change(high)}")]
+    return [*cells, number(chance(found.get("p_seeds")))] if tested else cells

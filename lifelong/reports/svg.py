@@ -6,6 +6,7 @@ Colour never stands alone: what it says is also written in the cell, the legend 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lifelong.reports.better import sign
 from lifelong.reports.element import Html, el, join
 from lifelong.reports.format import interval, is_number, percent, relative, score, shorten, signed_percent
 
@@ -16,8 +17,14 @@ HUES = 8
 """Colours of tasks in the style sheet; the ninth task starts again with the first."""
 
 
-def heat_map(tasks: Sequence[str], matrix: Sequence[Sequence[Any]], label: str) -> Html:
-    """The accuracy matrix: one row per moment, one column per task, each cell coloured by its change since learned."""
+def heat_map(
+    tasks: Sequence[str], matrix: Sequence[Sequence[Any]], label: str, metrics: Sequence[Any] | None = None
+) -> Html:
+    """The accuracy matrix: one row per moment, one column per task, each cell coloured by its change since learned.
+
+    metrics: of each task; left out, more is better in all columns.
+    """
+    signs = dict(enumerate(map(sign, metrics or [])))
     width = LABEL_W + len(tasks) * (CELL_W + GAP) + 70  # the last name leans out over the last column
     height = HEAD_H + len(matrix) * (CELL_H + GAP)
     corner = el("text", "after learning ↓", x=LABEL_W - 10, y=HEAD_H - 10, class_="note", text_anchor="end")
@@ -27,7 +34,8 @@ def heat_map(tasks: Sequence[str], matrix: Sequence[Sequence[Any]], label: str) 
         y = HEAD_H + i * (CELL_H + GAP)
         parts.append(el("text", name, x=LABEL_W - 10, y=y + CELL_H / 2 + 4, class_="name", text_anchor="end"))
         parts.extend(
-            _cell(j, y, value, matrix[j][j] if j < len(matrix) else None, i == j) for j, value in enumerate(row)
+            _cell(j, y, value, matrix[j][j] if j < len(matrix) else None, i == j, signs.get(j, 1.0))
+            for j, value in enumerate(row)
         )
     return picture(width, height, label, *parts)
 
@@ -38,7 +46,8 @@ def _column_name(j: int, task: str) -> Html:
     return el("text", el("title", task), shorten(task, 16), x=x, y=y, class_="name", transform=turn)
 
 
-def _cell(j: int, y: float, value: Any, first: Any, just_learned: bool) -> Html:
+def _cell(j: int, y: float, value: Any, first: Any, just_learned: bool, better: float) -> Html:
+    """A value; `better`: the sign of a change for the better."""
     place: dict[str, Any] = {"x": LABEL_W + j * (CELL_W + GAP), "y": y, "width": CELL_W, "height": CELL_H, "rx": 5}
     if not is_number(value):
         return el("rect", class_="empty", **place)
@@ -47,7 +56,8 @@ def _cell(j: int, y: float, value: Any, first: Any, just_learned: bool) -> Html:
     parts = [el("rect", class_="cell", **place)]
     if moved:
         strength = 0.12 + 0.88 * min(1.0, abs(moved) / FULL)
-        parts.append(el("rect", class_="better" if moved > 0 else "worse", fill_opacity=round(strength, 3), **place))
+        word = "better" if better * moved > 0 else "worse"
+        parts.append(el("rect", class_=word, fill_opacity=round(strength, 3), **place))
     if just_learned:
         parts.append(el("rect", class_="ring", **place))
     note = "learned" if just_learned else "=" if moved == 0 else "" if moved is None else signed_percent(moved)

@@ -15,9 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lifelong.reports.advice import TITLE, advices, reason
+from lifelong.reports.better import shade
 from lifelong.reports.format import change, count, duration, interval, is_number, line, percent, score, size
 from lifelong.reports.sections import STATES
-from lifelong.reports.verdict import Verdict, cell, final, learned, overall, verdicts
+from lifelong.reports.verdict import Verdict, cell, final, headlines, learned, overall, verdicts
 
 COLOURS = {"kept": "blue", "broken": "bold red", "moved": "yellow", "still": "yellow", "open": "yellow"}
 
@@ -42,7 +43,7 @@ class Bar:
 def forgetting_table(document: Mapping[str, Any]) -> Group:
     """A summary, which strategy to take, and an accuracy matrix of each: rows are moments, columns the tasks by number."""
     strategies = document.get("strategies") or {}
-    parts: list[RenderableType] = [_summary(document), *_advice(document)]
+    parts: list[RenderableType] = [*_summary(document), *_advice(document)]
     for name, strategy in strategies.items():
         parts.extend((Text(""), Text(line(name), style="bold"), Matrix(strategy)))
     return Group(*parts)
@@ -58,23 +59,47 @@ def _advice(document: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield from (Text(""), Text(TITLE, style="bold"), table)
 
 
-def _summary(document: Mapping[str, Any]) -> Table:
-    table = open_table("strategy", "earlier tasks", "values changed", "forgetting", "backward", "forward", words=2)
+MEASURES = ("forgetting", "backward", "forward")
+"""Heads of the columns of `_measures`."""
+
+
+def _summary(document: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """What became of earlier tasks under each strategy; the measures in a table of their own if there are several metrics."""
+    found = {verdict.name: headlines(document, verdict.name) for verdict in verdicts(document)}
+    metrics = list(dict.fromkeys(metric for by_metric in found.values() for metric in by_metric))
+    several = len(metrics) > 1
+    table = open_table("strategy", "earlier tasks", "values changed", *(() if several else MEASURES), words=2)
     for verdict in verdicts(document):
-        strategy = overall(document, verdict.name)
-        table.add_row(
-            Text(line(verdict.name)),
-            _state(verdict),
-            count(verdict.probes.differ if verdict.probes.same is not None else strategy.get("changed_bits")),
-            change(strategy.get("forgetting")).lstrip("+"),
-            change(strategy.get("backward_transfer")),
-            change(strategy.get("forward_gain")),
-        )
+        measures = [] if several else _measures(next(iter(found[verdict.name].values())))
+        table.add_row(*_state(document, verdict), *measures)
+    yield table
+    if several:
+        yield from (Text(""), _by_metric(found, metrics))
+
+
+def _by_metric(found: Mapping[str, Mapping[str, Mapping[str, Any]]], metrics: Sequence[str]) -> Table:
+    """Strategy -> metric -> measures, as one block a metric."""
+    table = open_table("metric", "strategy", *MEASURES, "average", words=2)
+    for metric in metrics:
+        label = line(metric)
+        for name, by_metric in found.items():
+            measures = by_metric.get(metric, {})
+            table.add_row(Text(label), Text(line(name)), *_measures(measures), score(measures.get("average")))
+            label = ""
+        table.add_section()
     return table
 
 
-def _state(verdict: Verdict) -> Text:
-    return Text(STATES[verdict.state], style=COLOURS[verdict.state])
+def _measures(found: Mapping[str, Any]) -> list[str]:
+    lost, moved, gained = (change(found.get(key)) for key in ("forgetting", "backward_transfer", "forward_gain"))
+    return [lost.lstrip("+"), moved, gained]
+
+
+def _state(document: Mapping[str, Any], verdict: Verdict) -> tuple[Text, Text, str]:
+    """A strategy, what became of earlier tasks, and how many of their probe values changed."""
+    given = overall(document, verdict.name).get("changed_bits")
+    changed = verdict.probes.differ if verdict.probes.same is not None else given
+    return Text(line(verdict.name)), Text(STATES[verdict.state], style=COLOURS[verdict.state]), count(changed)
 
 
 @dataclass(frozen=True)
@@ -96,14 +121,15 @@ class Matrix:
             values = (cell(self.strategy, "matrix", i, j) for j in columns)
             table.add_row(Text(f"{i + 1} {line(task)}"), *(score(v) if is_number(v) else "" for v in values))
         table.add_section()
-        ends = [(learned(self.strategy, j), final(self.strategy, j)) for j in columns]
-        moved = [last - first if is_number(first) and is_number(last) else None for first, last in ends]
-        table.add_row(Text("change since learned"), *(_signed(m) for m in moved))
+        table.add_row(Text("change since learned"), *(self._moved(j) for j in columns))
         return table
 
-
-def _signed(moved: float | None) -> Text:
-    return Text(change(moved), style="yellow" if moved and moved < 0 else "")
+    def _moved(self, j: int) -> Text:
+        """The change of a task since it was learnt, coloured where it is for the worse."""
+        first, last, metrics = learned(self.strategy, j), final(self.strategy, j), self.strategy.get("metric") or []
+        moved = last - first if is_number(first) and is_number(last) else None
+        worse = shade(metrics[j] if j < len(metrics) else "", moved) == "down"
+        return Text(change(moved), style="yellow" if worse else "")
 
 
 def inspect_table(description: Mapping[str, Any]) -> Group:

@@ -69,10 +69,33 @@ def overall(document: Document, name: str) -> dict[str, Any]:
     """A strategy's measures as plain numbers: the means of its statistics, or what its only run gave."""
     strategy = (document.get("strategies") or {}).get(name) or {}
     measures = ((document.get("statistics") or {}).get("strategies") or {}).get(name) or {}
-    means = {key: found["mean"] for key, found in measures.items() if isinstance(found, Mapping) and "mean" in found}
+    means = _means(measures)
     found = {key: _number_of(strategy.get(key)) for key in ("forgetting", "backward_transfer", *BESIDE)}
     average = {key.removeprefix("average "): mean for key, mean in means.items() if key.startswith("average ")}
     return {**strategy, **found, **means, "average": average or strategy.get("average")}
+
+
+def headlines(document: Document, name: str) -> dict[str, dict[str, Any]]:
+    """Metric -> a strategy's measures over the tasks of that metric, as plain numbers, `average` among them.
+
+    Means over tasks of several metrics say nothing; a document that has no others is left with gaps.
+    """
+    whole = overall(document, name)
+    average = whole["average"] or None
+    if not isinstance(average, Mapping):
+        average = {"": average}
+    if len(average) < 2:
+        return {metric: {**whole, "average": value} for metric, value in average.items()}
+    measures = ((document.get("statistics") or {}).get("strategies") or {}).get(name) or {}
+    of_run, of_all = (found.get("by_metric") or {} for found in (whole, measures))
+    return {
+        metric: {**of_run.get(metric, {}), **_means(of_all.get(metric, {})), "average": value}
+        for metric, value in average.items()
+    }
+
+
+def _means(measures: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: found["mean"] for key, found in measures.items() if isinstance(found, Mapping) and "mean" in found}
 
 
 BESIDE = ("forward_gain", "intransigence")

@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import shutil
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import worlds
@@ -10,7 +13,9 @@ import yaml
 
 from lifelong import run_forgetting
 from lifelong.core.errors import ConfigError, UsageError
-from lifelong.forgetting.run import covers
+from lifelong.forgetting.files import write_whole
+from lifelong.forgetting.run import _claim_folder, covers
+from lifelong.model.task import Task
 
 STRATEGIES = ["conure", "sequential"]
 MORE = ["conure", "sequential", "joint", "scratch"]
@@ -77,6 +82,53 @@ def test_a_killed_run_goes_on(finished, tasks, tmp_path):
     assert again["strategies"] == document["strategies"]
 
 
+def test_a_run_killed_while_it_writes_goes_on(finished, tasks, tmp_path):
+    """The planted fault: a step file written in place would be half there."""
+    out, document = finished
+    half = shutil.copytree(out, tmp_path / "half")
+    steps = half / "steps" / "sequential.json"
+    steps.write_text(json.dumps(json.loads(steps.read_text())[:2]))
+    (half / "forgetting.json").unlink()
+    before = steps.read_bytes()
+    with killed_before("sequential.json"), pytest.raises(KeyboardInterrupt):
+        run_forgetting(tasks, STRATEGIES, half)
+    assert steps.read_bytes() == before
+    assert run_forgetting(tasks, STRATEGIES, half)["strategies"] == document["strategies"]
+
+
+def test_a_run_killed_while_it_claims_its_folder_goes_on(tasks, tmp_path):
+    read = [Task.read(path) for path in tasks]
+    with killed_before("run.json"), pytest.raises(KeyboardInterrupt):
+        _claim_folder(read, 0, tmp_path / "run", False)
+    assert not (tmp_path / "run" / "run.json").exists()
+    _claim_folder(read, 0, tmp_path / "run", False)
+    assert "key" in json.loads((tmp_path / "run" / "run.json").read_text())
+
+
+def test_a_text_is_there_as_a_whole_or_not_at_all(tmp_path):
+    write_whole(tmp_path / "x.json", "old")
+    with killed_before("x.json"), pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "x.json", "new")
+    assert (tmp_path / "x.json").read_text() == "old"
+    write_whole(tmp_path / "x.json", "new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
+
+
+@contextmanager
+def killed_before(name):
+    """The process is killed just before the file of that name is put in place."""
+    replace = os.replace
+
+    def replaced(source, target):
+        if Path(target).name == name:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.replace", replaced)
+        yield
+
+
 def test_another_run_does_not_write_over_this_one(finished, tasks):
     out, _ = finished
     with pytest.raises(UsageError, match="other tasks or settings"):
@@ -85,6 +137,26 @@ def test_another_run_does_not_write_over_this_one(finished, tasks):
         run_forgetting(tasks[:1], STRATEGIES, out)
     with pytest.raises(ConfigError, match="did you mean 'conure'"):
         run_forgetting(tasks, ["conur"], out)
+    with pytest.raises(ConfigError, match="did you mean 'keep'"):
+        run_forgetting(tasks, [{"name": "conure", "kep": 0.5}], out)
+    with pytest.raises(UsageError, match="at least one strategy"):
+        run_forgetting(tasks, [], out)
+
+
+def test_a_strategy_with_options_stands_beside_the_bare_one(finished, tasks, cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIFELONG_CACHE", str(cache))
+    out, document = finished
+    more = shutil.copytree(out, tmp_path / "more")
+    both = ["conure", {"name": "conure", "keep": 0.6}]
+    assert not covers(more, both, 1, 1)
+    found = run_forgetting(tasks, both, more)
+    bare, wider = (found["strategies"][name] for name in ("conure", "conure keep=0.6"))
+    assert bare == document["strategies"]["conure"]
+    owned = [next(e["share"] for e in s["capacity"] if e["task"] == "label_0") for s in (bare, wider)]
+    assert owned[1] == pytest.approx(2 * owned[0], rel=0.1)
+    assert wider["isolates"]
+    assert "conure keep=0.6" in (more / "report.html").read_text()
+    assert covers(more, both, 1, 1)
 
 
 @pytest.mark.slow

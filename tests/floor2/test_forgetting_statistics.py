@@ -10,6 +10,7 @@ from lifelong.core.progress import Silent
 from lifelong.core.types import Classified, Ranked
 from lifelong.forgetting.advice import advise
 from lifelong.forgetting.cells import ALONE, Cell, make_cells, orders_of, under
+from lifelong.forgetting.named import label, named, read
 from lifelong.forgetting.outcomes import keep, kept
 from lifelong.forgetting.processes import side_by_side
 from lifelong.forgetting.statistics import Scores, over_seeds, paired, scores
@@ -39,20 +40,72 @@ def test_more_orders_than_there_are_is_said():
 
 
 def test_cells_share_the_base_of_a_seed_and_scratch_is_trained_once(tmp_path):
-    cells = make_cells(TASKS, ["conure", ALONE], tmp_path, 2, range(5, 7))
+    cells = make_cells(TASKS, named(["conure", ALONE]), tmp_path, 2, range(5, 7))
     assert [(c.order, c.seed) for c in cells] == [(1, 5), (1, 6), (2, 5), (2, 6)]
     assert cells[0].folder == tmp_path
     assert cells[0].base == cells[2].base != cells[1].base == cells[3].base
     assert len({c.folder for c in cells}) == 4
-    assert [c.strategies for c in cells] == [["conure", ALONE]] * 2 + [["conure"]] * 2
+    assert [list(c.strategies) for c in cells] == [["conure", ALONE]] * 2 + [["conure"]] * 2
 
 
 def test_scratch_may_train_as_long_as_the_longest(tmp_path):
-    cell = Cell(1, 0, TASKS, ["conure", "probe", ALONE], tmp_path, tmp_path)
+    cell = Cell(1, 0, TASKS, named(["conure", "probe", ALONE]), tmp_path, tmp_path)
     assert under(cell, TASKS[1], ALONE).fit.epochs == 2  # one epoch, and conure retrains for half of it
     assert under(cell, TASKS[1], "probe").fit == TASKS[1].fit
-    alone = Cell(1, 0, TASKS, ["probe", ALONE], tmp_path, tmp_path)
+    alone = Cell(1, 0, TASKS, named(["probe", ALONE]), tmp_path, tmp_path)
     assert under(alone, TASKS[1], ALONE).fit.epochs == 1
+
+
+def test_a_strategy_may_be_tried_with_several_options(tmp_path):
+    """The planted fault: bare names alone, so that the second conure is the first."""
+    chosen = read(
+        "conure, {keep: 0.5, name: conure}, {name: auto, plan: {tasks: 6}, candidates: [probe, conure]}, scratch"
+    )
+    (cell,) = make_cells(TASKS, named(chosen), tmp_path, 1, [0])
+    assert list(cell.strategies) == [
+        "conure",
+        "conure keep=0.5",
+        "auto candidates=probe+conure plan.tasks=6",
+        "scratch",
+    ]
+    assert under(cell, TASKS[1], "conure keep=0.5").strategy == {"name": "conure", "keep": 0.5}
+    assert under(cell, TASKS[1], "conure").strategy == "conure"
+    own = task("x", strategy={"name": "conure", "keep": 0.7})
+    assert under(cell, own, "conure").strategy["keep"] == 0.7, "a bare name leaves the task its options"
+    assert under(cell, own, "conure keep=0.5").strategy["keep"] == 0.5
+    assert cell.model("conure") != cell.model("conure keep=0.5")
+
+
+def test_no_two_strategies_are_the_same():
+    with pytest.raises(UsageError, match="two of the strategies are the same"):
+        named([{"name": "conure", "keep": 0.5}, {"keep": 0.5, "name": "conure"}])
+
+
+def test_options_that_no_file_can_be_called_by_become_a_number():
+    made = label({"name": "conure", "layers": {"../x": 0.5}})
+    assert made.startswith("conure ")
+    assert "/" not in made
+    assert made != label({"name": "conure", "layers": {"../y": 0.5}})
+
+
+@pytest.mark.parametrize("text", ["conure,{name: conure", "}{", "conure]", "&a a, *a"])
+def test_strategies_that_cannot_be_read_are_refused_with_the_way_to_write_them(text):
+    with pytest.raises(UsageError, match=r"write names with commas, or \{name: conure, keep: 0.5\}"):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "epochs"),
+    [
+        ("auto", 2),
+        ({"name": "auto", "candidates": ["probe"]}, 1),
+        ({"name": "auto", "candidates": ["probe", {"name": "conure", "retrain": 2.0}]}, 3),
+    ],
+)
+def test_scratch_may_train_as_long_as_the_longest_candidate(strategy, epochs, tmp_path):
+    """The planted fault: auto has no `retrain` of its own, so scratch was trained for one epoch."""
+    cell = Cell(1, 0, TASKS, named(["auto", ALONE]), tmp_path, tmp_path)
+    assert under(cell, task("a", strategy=strategy), ALONE).fit.epochs == epochs
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from lifelong.metrics.forgetting import (
     forgetting_per_task,
     forward_gain,
     intransigence,
+    mean_by_metric,
 )
 
 NAN = np.nan
@@ -70,6 +71,8 @@ def test_json_nulls_are_not_learned_yet():
 
 def test_scales_are_kept_apart():
     assert average_by_metric(FALLS, ["auc", "ndcg@10", "auc"]) == pytest.approx({"auc": 0.65, "ndcg@10": 0.3})
+    assert mean_by_metric([0.2, 0.3, 0.6], ["auc", "ndcg@10", "auc"]) == pytest.approx({"auc": 0.4, "ndcg@10": 0.3})
+    assert mean_by_metric([], []) == {}
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (0, 0), (3,)])

@@ -69,6 +69,15 @@ def strategy(*, isolates: bool, loss: float, lift: float = 0.0, claims: bool = T
         "forgetting": sum(drop[:-1]) / (size - 1) if moved else 0.0,
         "forgetting_per_task": drop,
         "average": {"ndcg@10": sum(last[:2]) / 2, "macro_f1": sum(last[2:4]) / 2, "auc": sum(last[4:]) / 2},
+        "by_metric": {
+            metric: {
+                "forgetting": sum(drop[j] for j in js) / len(js) if moved else 0.0,
+                "backward_transfer": -sum(drop[j] for j in js) / len(js) if moved else 0.0,
+                "forward_gain": gain,
+                "intransigence": None,
+            }
+            for metric, js, gain in (("ndcg@10", [0, 1], 0.03), ("macro_f1", [2, 3], 0.006), ("auc", [4], 0.015))
+        },
         "forward_gain": {
             "value": 0.0121,
             "per_task": [0.0, 0.03, 0.01, 0.002, 0.02, 0.01],
@@ -182,6 +191,10 @@ def _over_seeds(strategy: dict[str, Any], seeds: int) -> dict[str, Any]:
         "forward_gain": spread(0.0121 if still else -0.02, seeds),
         "intransigence": spread(-0.004, seeds, 0.006),
         **{f"average {metric}": spread(value, seeds) for metric, value in strategy["average"].items()},
+        "by_metric": {
+            metric: {name: None if value is None else spread(value, seeds) for name, value in measures.items()}
+            for metric, measures in strategy["by_metric"].items()
+        },
         "cells": 9,
         "changed_cells": 0 if still else 9,
     }

@@ -60,8 +60,8 @@ def test_thin_documents_still_make_a_page(thin):
 
 def test_the_terminal_names_clear_differences_only():
     text = " ".join(printed(profile()).split())
-    assert "macro_f1 +0.2000 above majority" in text
-    assert "above LR SVD64" not in text
+    assert "macro_f1 +0.2000, better than majority" in text
+    assert "than LR SVD64" not in text
     assert "0.2900 ±" in text
 
 

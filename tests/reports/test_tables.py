@@ -22,7 +22,7 @@ def test_tables_fit_and_hold_their_numbers(width):
     for text in texts:
         assert max(map(len, text.splitlines())) <= width
         assert "\x1b" not in text
-    for number in ("1,482,077", "0.0686", "-0.0441", "0.0471", "kept, bit for bit"):
+    for number in ("1,482,077", "0.0555", "0.1007", "-0.0441", "0.0471", "kept, bit for bit"):
         assert number in texts[0]
     for part in (*TASKS, "30 %", "592.9 kB", "3.5 min", "version 7", "1,482,240", "free"):
         assert part in texts[1]
@@ -35,8 +35,25 @@ def test_the_terminal_says_which_to_take(width):
     assert max(map(len, text.splitlines())) <= width
     assert "Which to take" in text
     assert "415.0 kB" in text
-    assert "conure has +0.0051, which may be chance" in " ".join(text.split())
+    assert "conure is 0.0051 better, which may be chance" in " ".join(text.split())
     assert "Which to take" not in show(forgetting_table(document()), width)
+
+
+def test_the_measures_of_several_metrics_are_apart():
+    """The planted fault: 0.0686, the mean of NDCG, macro-F1 and AUC together."""
+    lines = [line.split() for line in show(forgetting_table(document())).splitlines()]
+    assert ["macro_f1", "conure", "0", "0", "+0.0060", "0.1950"] in lines
+    assert ["sequential", "0.0656", "-0.0656", "+0.0060", "0.1294"] in lines
+    assert not any("0.0686" in line for line in lines)
+
+
+def test_the_measures_of_one_metric_stand_in_the_summary():
+    doc = document()
+    for strategy in doc["strategies"].values():
+        strategy.update(average={"auc": 0.5}, by_metric={})
+    lines = [line.split() for line in show(forgetting_table(doc)).splitlines()]
+    assert ["sequential", "earlier", "tasks", "moved", "1,482,077", "0.0686", "-0.0686", "+0.0121"] in lines
+    assert not any(line[:2] == ["metric", "strategy"] for line in lines)
 
 
 def test_many_tasks_are_shown_in_blocks_and_no_number_is_cut():
@@ -68,7 +85,7 @@ def test_names_are_neither_markup_nor_escape_sequences():
     doc["statistics"] = {"advice": {"[red]task": hostile_advice}}
     text = show(forgetting_table(doc), 120)
     assert "[red]x" in text
-    assert all(found in text for found in ("[red]task", "[b]y", "[i]z has +0.5000"))
+    assert all(found in text for found in ("[red]task", "[b]y", "[i]z is 0.5000 better"))
     assert "\x1b" not in text
     hostile = description()
     hostile["tasks"][0]["name"] = "[/b]\x1b]0;x"
