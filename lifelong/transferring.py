@@ -18,6 +18,7 @@ from lifelong.core.errors import ConfigError, UsageError
 from lifelong.core.fingerprint import json_hash
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Outcome, Ranked
+from lifelong.core.written import as_json, write_whole
 from lifelong.forgetting.outcomes import keep, kept
 from lifelong.forgetting.statistics import over_seeds, paired, scores
 from lifelong.growing.growth import Growth
@@ -104,7 +105,7 @@ def run_transfer(
         "seeds": seeds,
         "targets": {task.name: run.target(task) for task in tasks},
     }
-    (out / "transfer.json").write_text(json.dumps(document, indent=1, allow_nan=False))
+    write_whole(out / "transfer.json", as_json(document))
     return document
 
 

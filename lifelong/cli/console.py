@@ -1,7 +1,5 @@
 """What a person or a program sees of a command: tables or one JSON document on stdout, progress on stderr."""
 
-import json
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lifelong.core.progress import Progress, Silent
+from lifelong.core.written import as_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,7 +41,7 @@ class Console:
         """The document with --json, else the parts one under the other; returns 0."""
         self.close()
         if self.json:
-            print(json.dumps(_plain(document), indent=1, allow_nan=False))
+            print(as_json(document))
             return 0
         from rich.console import Console as Rich
         from rich.text import Text
@@ -95,12 +94,3 @@ def _cell(text: str) -> str:
     from lifelong.reports.format import line, shorten
 
     return shorten(line(text), LONGEST) if len(text) > LONGEST else line(text)
-
-
-def _plain(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: null says that there is no number."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(v) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

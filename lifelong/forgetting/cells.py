@@ -14,7 +14,7 @@ from lifelong.asking.evaluation import outcome_of
 from lifelong.core.errors import UsageError
 from lifelong.core.progress import Progress
 from lifelong.core.types import Outcome
-from lifelong.forgetting.files import write_whole
+from lifelong.core.written import write_whole
 from lifelong.forgetting.named import Named
 from lifelong.forgetting.outcomes import keep
 from lifelong.forgetting.processes import side_by_side

@@ -14,10 +14,10 @@ from lifelong.core.errors import ConfigError, UsageError
 from lifelong.core.fingerprint import json_hash
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.registry import names as known_names
+from lifelong.core.written import PARTIAL, as_json, write_whole
 from lifelong.forgetting.cells import Cell, learn_all, make_cells
 from lifelong.forgetting.compared import compare
 from lifelong.forgetting.document import Document, describe, results_of
-from lifelong.forgetting.files import PARTIAL, write_whole
 from lifelong.forgetting.named import Named, named
 from lifelong.growing.making import make_strategy
 from lifelong.living import LivingModel
@@ -60,10 +60,9 @@ def run_forgetting(
     document["membership"] = _attacked(cells[0], progress or Silent())
     document["command"] = command or " ".join(["lifelong", *sys.argv[1:]])
     document["minutes"] = round((time.perf_counter() - began) / 60, 2)
-    text = json.dumps(document, indent=1, allow_nan=False)
     write_csv(document, out / "forgetting.csv")
     write_report(document, out / "report.html")
-    write_whole(out / "forgetting.json", text)  # last, because it says that the run is finished
+    write_whole(out / "forgetting.json", as_json(document))  # last, because it says that the run is finished
     return document
 
 

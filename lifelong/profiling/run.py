@@ -14,6 +14,7 @@ from lifelong.asking.evaluation import outcome_of
 from lifelong.core.errors import UsageError
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Classified
+from lifelong.core.written import as_json, write_whole
 from lifelong.data.splits import TEST
 from lifelong.living import LivingModel
 from lifelong.model.task import Task
@@ -177,20 +178,9 @@ def _as_sealed(model: LivingModel, people: People, fold: Fold) -> Answers:
 
 def write(document: dict[str, Any], out: str | Path) -> None:
     """profile.json and report.html in a folder."""
-    import json
-
     from lifelong.reports.profile import write_profile
 
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "profile.json").write_text(json.dumps(finite(document), indent=1, allow_nan=False))
+    write_whole(folder / "profile.json", as_json(document))
     write_profile(document, folder / "report.html")
-
-
-def finite(value: Any) -> Any:
-    """As JSON has it: None for what is no number."""
-    if isinstance(value, dict):
-        return {key: finite(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

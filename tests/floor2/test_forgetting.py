@@ -13,7 +13,7 @@ import yaml
 
 from lifelong import run_forgetting
 from lifelong.core.errors import ConfigError, UsageError
-from lifelong.forgetting.files import write_whole
+from lifelong.core.written import write_whole
 from lifelong.forgetting.run import _claim_folder, covers
 from lifelong.model.task import Task
 
