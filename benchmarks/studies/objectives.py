@@ -23,7 +23,8 @@ ABOUT = (
     "seconds: one epoch is timed, the budget decides how many there are, the best by validation is kept. CLUE without "
     "negatives learns at a quarter of the rate, or it collapses; `nothing` is autoregressive at a rate of 1e-12, so weights as "
     "they were drawn. What counts is macro-F1 and AUC of a linear probe on frozen vectors, on the peers' five splits, beside "
-    "the SVD. Without the long-term path, which no objective trains, and which alone makes two views of a user alike: the vectors that are served have it, and stand under Profiles."
+    "the SVD. Without the long-term path, which no objective trains, and which alone makes two views of a user alike: "
+    "the vectors that are served have it, and stand under Profiles."
 )
 SECONDS = {"ml100k": 120.0, "ml1m": 600.0, "cj": 150.0, "invented": 2.0}
 """CPU seconds of training a world."""
