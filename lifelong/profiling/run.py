@@ -70,6 +70,8 @@ def profile(
         raise UsageError(
             f"{model.store.path.name}: no task predicts a class of users; add one with `lifelong add-task`"
         )
+    if settings.limit < 1:
+        raise UsageError(f"limit is {settings.limit}; at least one user must be asked")
     for name in names:
         model.answering(name)
         need_classes(model.members[name].task)
@@ -90,6 +92,7 @@ def profile_task(model: LivingModel, task: str, settings: Settings, progress: Pr
     progress.say(f"{task}: users and histories")
     member, cases = model.members[task], model.cases(task, progress)
     vectors = settings.vectors or next(iter(model.members))
+    model.answering(vectors)
     _need_honest(model, task, vectors, settings)
     everybody = people_of(model, member.task, cases, [member.parent, vectors], progress, settings.category)
     people = everybody.where(_drawn(len(everybody), settings))
@@ -114,7 +117,7 @@ def _need_honest(model: LivingModel, task: str, vectors: str, settings: Settings
         if other.dataset == own.dataset and set(other.labels) & set(own.labels):
             raise UsageError(
                 f"task {task!r}: the vectors of {vectors!r} were made with the labels that are asked, by task {name!r}; leave "
-                "--seen out, or probe the vectors of another task (Settings.vectors)"
+                "--seen out, or probe the vectors of another task with --vectors"
             )
 
 

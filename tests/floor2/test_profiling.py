@@ -218,5 +218,9 @@ def test_users_whose_labels_made_the_vectors_are_not_asked(tmp_path, cache):
     assert not leaking.seen_P.any(), "the vectors' own task must count"
     asked = profile(model, None, Settings(folds=2, repeats=1))["tasks"]["label_0"]
     assert asked["unseen"] == (~read.seen_P).sum() < len(read)
+    with pytest.raises(UsageError, match="limit is 0"):
+        profile(model, None, Settings(limit=0))
+    with pytest.raises(UsageError, match="has no task 'nxt'"):
+        profile(model, None, Settings(vectors="nxt"))
     with pytest.raises(UsageError, match="made with the labels that are asked, by task 'label_0'"):
         profile(model, None, Settings(folds=2, repeats=1, seen=True))

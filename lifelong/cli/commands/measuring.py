@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lifelong.living import LivingModel
 
 TITLE = "measure"
-OF_PROFILE = ("folds", "repeats", "seen", "scratch", "category")
+OF_PROFILE = ("folds", "repeats", "seen", "scratch", "vectors", "category", "limit")
 """Options of `evaluate --profile` alone, as Settings names them."""
 
 
@@ -153,6 +153,14 @@ COMMANDS = [
             ),
             argument(
                 "--category", metavar="FIELD", help="of --profile: the field of items that boosting gets shares of"
+            ),
+            argument(
+                "--vectors",
+                metavar="TASK",
+                help="of --profile: the task whose vectors are probed (default: the first)",
+            ),
+            argument(
+                "--limit", type=int, metavar="N", help="of --profile: at most so many users, drawn (default: 20000)"
             ),
             argument(
                 "--membership",
