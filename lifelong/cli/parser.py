@@ -82,12 +82,18 @@ class Parser(argparse.ArgumentParser):
         return options
 
     def _take(self, left: list[str], options: argparse.Namespace) -> None:
-        """Words behind options go to the argument that takes any number; argparse has closed it by then."""
-        open_ended = [a for a in self._actions if not a.option_strings and a.nargs in ("*", "+")]
-        if not open_ended:
-            self.error(f"there is no use for {left[0]!r} here")
-        name = open_ended[-1].dest
-        setattr(options, name, [*(getattr(options, name) or []), *left])
+        """Words behind options go to the argument that takes any number, or to the one that is empty; argparse has closed both
+        by then."""
+        places = [a for a in self._actions if not a.option_strings]
+        open_ended = [a.dest for a in places if a.nargs in ("*", "+")]
+        empty = [a for a in places if a.nargs == "?" and getattr(options, a.dest) is None]
+        if open_ended:
+            setattr(options, open_ended[-1], [*(getattr(options, open_ended[-1]) or []), *left])
+        elif len(left) == len(empty) == 1:
+            self._check_value(empty[0], left[0])
+            setattr(options, empty[0].dest, left[0])
+        else:
+            self.error(f"there is no use for {left[-1 if empty else 0]!r} here")
 
     def format_help(self) -> str:
         """The help; a parser with commands lists them by section."""

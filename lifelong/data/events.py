@@ -215,7 +215,7 @@ class EventReader:
             last = max(block.rows_N[-1:].tolist() + [b.end for b in block.bad])
             raise DataError(
                 f"{self.opened.label}: row {row}: {text} (such rows up to row {last:,}: {such:,}); repair it, or "
-                "leave such rows out with on_bad_rows: drop"
+                "leave such rows out with on_bad_rows: drop of the data set in YAML"
             )
 
 

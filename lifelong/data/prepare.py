@@ -109,6 +109,9 @@ def prepare(
                     f"{source.name}: the data changed while they were read; try again when nothing writes to them"
                 )
             _keep(gathered, source, folder, partial)
+        if gathered.report.dropped:
+            said = ", ".join(f"{count:,} {reason}" for reason, count in gathered.report.dropped.items())
+            say(f"{source.name}: left out of {gathered.report.rows_read:,} rows: {said}")
     return _open(source, folder)
 
 

@@ -134,7 +134,9 @@ class _Choice:
             needed = stored - given_bytes(trial.site, member)
             if self.growth.parent is None or needed <= self.room:
                 return spec, stored
-            why = f"it would store {needed} bytes beside its head and rows of new items, the budget is {self.room}"
+            why = (
+                f"it would store {needed} bytes beside its head and rows of new items, budget.share allows {self.room}"
+            )
         name = forms[0] if isinstance(forms[0], str) else forms[0]["name"]
         self.lines.append({"strategy": plain(forms[0]), "left_out": why})
         self.reasons.append(f"{name} left out ({why})")

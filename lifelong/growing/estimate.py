@@ -16,13 +16,14 @@ STEPS = 4
 
 @dataclass(frozen=True)
 class Estimate:
-    """A task's plan: numbers trained, share of the encoder that is free before, cases, and the most it should take."""
+    """A task's plan: numbers trained, share of the encoder that is free before and (with auto, at least) afterwards, cases, and
+    the most it should take."""
 
     task: str
     strategy: str
     trained: int
     free_before: float
-    claims: float
+    free_afterwards: float
     cases: dict[str, int]
     left_out: dict[str, int]
     new_item_rows: int
@@ -58,7 +59,6 @@ def estimate(growth: Growth) -> Estimate:
         strategy=type(growth.strategy).__name__.lower(),
         trained=trained,
         free_before=free,
-        claims=growth.claimed_share(),
         cases={part: len(getattr(growth.cases, part)) for part in ("train", "valid", "test")},
         left_out=dict(growth.cases.left_out),
         new_item_rows=len(growth.cases.new_items),
@@ -68,6 +68,7 @@ def estimate(growth: Growth) -> Estimate:
         seconds_at_most=round(per_epoch * growth.task.fit.epochs * growth.strategy.tried, 1),
         memory_mb=round(_memory(growth, trained) / 1e6, 1),
         changes_earlier=not growth.strategy.isolates and growth.parent is not None,
+        free_afterwards=growth.free_afterwards(),
     )
 
 

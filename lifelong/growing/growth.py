@@ -146,6 +146,13 @@ class Growth:
         ground, task = replace(self.ground, past=lambda rows: []), replace(self.task, strategy=strategy)
         return Growth(ground, task, self.cases, self.seed, self.compute, self.group)
 
+    def free_afterwards(self) -> float:
+        """Share of the prunable weights that nobody owns when the phases that are open or to come are over, found without
+        training any: it ends this growth."""
+        for _ in self.phases:
+            pass
+        return self.site.free_share()
+
     def untrained(self) -> Member:
         """What `run` would return without any training: it stores as many bytes. Raises what the strategy refuses."""
         self.first_phase()
@@ -162,12 +169,6 @@ class Growth:
     def bank_free(self) -> float:
         """Share of the prunable weights that nobody owns."""
         return self.site.free_share()
-
-    def claimed_share(self) -> float:
-        """Share of the prunable weights that the open phase may train."""
-        bank = self.site.bank
-        claimed = sum(int(c.sum()) for n, c in self.site.claims.items() if n not in bank.tables)
-        return claimed / sum(bank.values[n].numel() for n in bank.prunable)
 
     def job(self) -> Job:
         """What all phases have in common."""

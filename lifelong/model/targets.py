@@ -14,6 +14,8 @@ from lifelong.core.errors import DataError
 NOT_A_LABEL = ("nan", "none", "null", "n/a", "<na>", "")
 HOLDS = {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 """What a column of one label says, in any case."""
+OTHER_SEPARATORS = ("|", ";", ",", " ")
+"""What files have between labels."""
 LESS = re.compile(r"^\s*(<|≤|under|below|up to|less)", re.IGNORECASE)
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -69,6 +71,8 @@ def _classes(
     options: Any, columns: Mapping[str, pa.Array], kept_U: np.ndarray, train_U: np.ndarray, where: str
 ) -> Targets:
     ((name, column),) = columns.items()
+    if not kept_U.any():
+        raise DataError(f"{where}: nobody has both a value of {name!r} and a history that may be read")
     classes = sorted(column.filter(pa.array(kept_U & train_U)).unique().to_pylist())
     if hasattr(options, "order"):
         classes = _ordered(classes, options.order, f"{where}: label {name!r}")
@@ -79,6 +83,8 @@ def _classes(
             f"{where}: class {unseen[0]!r} of {name!r} never occurs among the training users; merge rare classes in your file, "
             "or change data.split.salt"
         )
+    if not classes:
+        raise DataError(f"{where}: no training user who can be read has a value of {name!r}")
     if len(classes) < 2:
         raise DataError(f"{where}: {name!r} has one class only ({classes}); there is nothing to learn")
     return Targets(index_U.astype(np.int64), tuple(classes))
@@ -99,8 +105,9 @@ def _labels(
     if len(columns) > 1:
         sides = [_holds(column, kept_U, f"{where}: label {name!r}") for name, column in columns.items()]
         return _not_all_alike(Targets(np.stack(sides, axis=1), tuple(columns)), kept_U & train_U, where)
-    (column,) = columns.values()
+    ((name, column),) = columns.items()
     lists = pc.split_pattern(column, options.separator)
+    _need_separator(column.filter(pa.array(kept_U)), options.separator, f"{where}: label {name!r}")
     tags, user_n = lists.flatten(), pc.list_parent_indices(lists).to_numpy()
     inside_n = (kept_U & train_U)[user_n]
     labels = sorted(tag for tag in tags.filter(pa.array(inside_n)).unique().to_pylist() if tag)
@@ -164,3 +171,16 @@ def _no_placeholders(column: pa.Array, where: str) -> None:
     for value in column.unique().to_pylist():
         if value is not None and value.strip().lower() in NOT_A_LABEL:
             raise DataError(f"{where} holds {value!r}; leave the cell empty where unknown")
+
+
+def _need_separator(column: pa.Array, separator: str, where: str) -> None:
+    """Raises DataError where nobody has two labels, and a cell looks like several with another separator."""
+    if pc.any(pc.match_substring(column, separator)).as_py():
+        return
+    for other in OTHER_SEPARATORS:
+        found = column.filter(pc.match_substring(column, other))
+        if len(found):
+            raise DataError(
+                f"{where}: {found[0].as_py()!r} looks like several labels, and none has two by the separator {separator!r}; "
+                f"set head.separator to {other!r}, or take head: classification where each cell is one class"
+            )

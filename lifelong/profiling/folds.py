@@ -31,7 +31,9 @@ def folds_of(people: People, folds: int, repeats: int, seed: int, seen: bool) ->
     if folds < 2 or repeats < 1:
         raise UsageError(f"folds is {folds} and repeats is {repeats}; at least 2 and 1 are needed")
     asked_P = np.ones(len(people), bool) if seen else ~people.seen_P
-    need_unseen(people, asked_P, folds)
+    need_unseen(people, asked_P, 2)
+    if asked_P.sum() < folds:
+        raise UsageError(f"task {people.task!r}: {int(asked_P.sum())} users may be asked, folds is {folds}; take fewer")
     return [
         fold
         for repeat in range(repeats)

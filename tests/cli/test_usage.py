@@ -43,6 +43,16 @@ def test_a_wrong_call_is_one_line_and_2(run, arguments, said):
     assert done.err.isascii()
 
 
+@pytest.mark.parametrize("arguments", [["m", "-k", "3", "a.csv"], ["m", "a.csv", "-k", "3"]])
+def test_a_file_may_stand_behind_options(arguments):
+    assert make_parser().parse_args(["recommend", *arguments]).events == "a.csv"
+
+
+def test_what_is_left_over_is_named(run):
+    done = run("recommend", "m", "a.csv", "-k", "3", "b.csv")
+    assert (done.code, "no use for 'b.csv' here" in done.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "tasks"),
     [

@@ -150,3 +150,11 @@ def test_one_key_for_csv_and_parquet(tmp_path):
     found = [prepare(Files(Files.Config(events=str(path))), tmp_path / "cache") for path in paths]
     assert found[0].folder != found[1].folder
     assert found[0].key == found[1].key
+
+
+def test_rows_that_are_left_out_are_told(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text("user,item,time\n" + "".join(f"u{n % 3},i{n % 5},{n}\n" for n in range(30)) + "u1,i1,never\n")
+    said = []
+    prepare(Files(Files.Config(events=str(path), on_bad_rows="drop")), tmp_path / "cache", said.append)
+    assert any("left out of 31 rows: 1 time" in line for line in said), said

@@ -91,7 +91,7 @@ def test_a_label_with_a_cut_reads_nothing_after_it(world):
     [
         (["a", "b"] * 40 + ["nan"], "'nan'; leave the cell empty"),
         (["a"] * 80, "one class only"),
-        ([None] * 80, "one class only|no training cases"),
+        ([None] * 80, "nobody has both a value of 'label_0' and a history"),
     ],
 )
 def test_labels_that_cannot_be_learnt(labels, says):

@@ -152,7 +152,7 @@ def test_bytes_beyond_the_budget_are_not_spent(living):
     lines = choice(living)["candidates"]
     assert choice(living)["chosen"] == "probe"
     assert [("left_out" in line) for line in lines] == [False, True, True]
-    assert all("the budget is 300" in line["left_out"] for line in lines[1:])
+    assert all("budget.share allows 300" in line["left_out"] for line in lines[1:])
 
 
 @pytest.mark.parametrize("task", [worlds.cross, worlds.wider])
@@ -164,7 +164,7 @@ def test_a_head_and_rows_of_new_items_come_on_top_of_the_budget(living, task):
     found = choice(living, name)
     assert (found["chosen"], found["room_bytes"]) == ("probe", 500)
     assert found["candidates"][0]["bytes"] > 20 * 16 * 4 > 500
-    assert "beside its head and rows of new items, the budget is 500" in found["candidates"][2]["left_out"]
+    assert "beside its head and rows of new items, budget.share allows 500" in found["candidates"][2]["left_out"]
 
 
 def test_a_thinner_patch_is_tried_where_the_widest_does_not_fit(living):
@@ -328,3 +328,13 @@ def test_its_time_is_that_of_all_candidates():
     assert (usual.passes, usual.tried) == (1.5, 3.5)  # conure retrains for half as long
     assert make_strategy(as_task(auto(candidates=["probe", {"name": "conure", "retrain": 2.5}]))).passes == 3.5
     assert make_strategy(as_task(worlds.label(strategy="probe"))).tried == 1.0
+
+
+@pytest.mark.parametrize("strategy", ["conure", {"name": "conure", "keep": 0.5}, "probe", "ewc", "sequential"])
+def test_a_plan_says_what_will_be_free(living, strategy):
+    task = worlds.label(1, strategy=strategy)
+    plan = living.plan(task)
+    added = living.add_task(task, allow_forgetting=True)
+    assert plan.free_afterwards == added.free
+    assert (plan.free_afterwards < plan.free_before) is (strategy != "probe")
+    assert plan.changes_earlier is (strategy in ("ewc", "sequential"))

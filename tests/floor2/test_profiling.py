@@ -224,3 +224,9 @@ def test_users_whose_labels_made_the_vectors_are_not_asked(tmp_path, cache):
         profile(model, None, Settings(vectors="nxt"))
     with pytest.raises(UsageError, match="made with the labels that are asked, by task 'label_0'"):
         profile(model, None, Settings(folds=2, repeats=1, seen=True))
+
+
+def test_more_folds_than_users_say_so():
+    some = people(seen=0.9)
+    with pytest.raises(UsageError, match=f"{(~some.seen_P).sum()} users may be asked, folds is 99; take fewer"):
+        folds_of(some, 99, 1, 0, seen=False)

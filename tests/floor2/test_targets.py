@@ -65,6 +65,13 @@ def test_natural_order(classes):
             r"'b' holds 'maybe'; a column of several says yes or no",
         ),
         (MultiLabel, {"a": ["1", "1"], "b": ["0", "0"]}, {}, r"held by all training users, or by none"),
+        (
+            MultiLabel,
+            {"t": ["red|blue", "green"]},
+            {},
+            r"'red|blue' looks like several labels.*set head.separator to '|'",
+        ),
+        (MultiLabel, {"t": ["red blue", "green"]}, {"separator": ","}, r"set head.separator to ' '"),
         (Regression, {"n": ["1", "many"]}, {}, r"'n' holds 'many', which is no number"),
         (Regression, {"n": ["1", "inf"]}, {}, r"'n' holds 'inf', which is no number"),
         (Regression, {"n": ["1", "1e99"]}, {}, r"'n' holds '1e99'; that is too large"),

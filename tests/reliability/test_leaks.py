@@ -280,7 +280,7 @@ BAD_LABELS = {
     "word": (["1", "2", "three"], "number", "'three', which is no number"),
     "comma": (["1", "2", "3,5"], "number", "'3,5', which is no number"),
     "one class": (["a"] * 9, "classes", "one class only"),
-    "nobody": ([None] * 9, "classes", "one class only"),
+    "nobody": ([None] * 9, "classes", "nobody has both a value of"),
     "constant": (["7"] * 9, "number", "the same number for every training user"),
 }
 

@@ -79,7 +79,7 @@ def _rows(prepared: "Prepared") -> dict[str, str]:
     rows = {"data set": told["name"]}
     rows |= {name: count(told[name]) for name in ("users", "items", "events")}
     rows["rows read"] = count(told["rows_read"])
-    rows |= {f"  left out {n}": reason for reason, n in ((r, count(n)) for r, n in told["dropped"].items())}
+    rows |= {f"  left out, {reason}": count(n) for reason, n in told["dropped"].items()}
     rows["labels"] = ", ".join(told["labels"]) or "none"
     rows["item fields"] = ", ".join(told["item_fields"]) or "none"
     rows["kept in"] = told["folder"]

@@ -116,7 +116,7 @@ def show_estimate(console: Console, plan: "Estimate") -> int:
     rows = {
         "task": f"{plan.task}, by {plan.strategy}",
         "would train": f"{count(plan.trained)} numbers",
-        "free": f"{percent(plan.free_before)} of the encoder's weights; it would claim {percent(plan.claims)}",
+        "free": f"{percent(plan.free_before)} of the encoder's weights, {percent(plan.free_afterwards)} afterwards",
         "cases": ", ".join(f"{count(n)} {part}" for part, n in plan.cases.items()),
         "left out": left_out or "nothing",
         "answers": ANSWERS[plan.kind].format(count(plan.answers)) + new_rows,
