@@ -16,6 +16,7 @@ from lifelong.core.config import build, plain, suggest
 from lifelong.core.errors import ConfigError, Conflict, UsageError
 from lifelong.core.fingerprint import json_hash, numeric_stack
 from lifelong.core.progress import Progress, Silent
+from lifelong.core.seeds import check_seed
 from lifelong.data.prepare import Prepared
 from lifelong.encoders.layers.longterm import LongTerm
 from lifelong.growing.choosing import grow
@@ -69,6 +70,7 @@ class Adding(Opened):
         The task's YAML names the encoder and the length of the window; `compute` says on which device to train, `group` with
         which other processes. A run that was killed goes on where it was. Raises UsageError where there is a model already.
         """
+        check_seed(seed)
         task = as_task(task)
         model = group.first(lambda: cls._unborn(path, task, cache), "making the model") or cls._unborn(
             path, task, cache
@@ -121,6 +123,7 @@ class Adding(Opened):
         With a group of processes (lifelong.parallel.group.start) all make this call; they share every step, rank 0 alone writes
         and tells its progress. The folder must be one that all of them see.
         """
+        check_seed(seed)
         task, progress = as_task(task), (progress if group.leads else None) or Silent()
         self._may_add(task, allow_forgetting)
         growth = self._growth(task, seed, compute, progress, group)
@@ -145,6 +148,7 @@ class Adding(Opened):
 
         Raises what add_task would raise before training.
         """
+        check_seed(seed)
         task = as_task(task)
         self._may_add(task, allow_forgetting=True)
         return estimate(self._growth(task, seed, compute, progress or Silent()))

@@ -10,6 +10,7 @@ from lifelong.adding import DEFAULT, Adding, TaskLike
 from lifelong.continual.bank import FREE
 from lifelong.core.compute import Compute
 from lifelong.core.progress import Progress, Silent
+from lifelong.core.seeds import check_seed
 from lifelong.growing.estimate import Estimate
 from lifelong.growing.extending import Extended, commit_extended, extended
 from lifelong.growing.removing import Removed, remove, without
@@ -72,6 +73,7 @@ class LivingModel(Adding):
         old = self._member(task)
         again = task_again(old, None if instead is None else as_task(instead))
         seed = old.record.get("seed", 0) if seed is None else seed
+        check_seed(seed)
         body = without(self._standing().body, task)
         refuse_the_same(old, again, seed, self.prepare(again, progress).key, list(self.members))
         place = LivingModel(self.store, replace(self._standing(), body=body), load(self.store, body), self.cache)
@@ -90,6 +92,7 @@ def plan_first(
     cache: Path | None = None,
 ) -> Estimate:
     """What pretraining a model on its first task would take; makes nothing. Raises what pretrain would raise."""
+    check_seed(seed)
     with tempfile.TemporaryDirectory() as folder:
         model = LivingModel._unborn(Path(folder) / "model", as_task(task), cache)
         return model.plan(task, seed=seed, compute=compute, progress=progress)

@@ -1,6 +1,7 @@
 """A living model as one of its versions holds it: what is in it, and what it answers."""
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from lifelong.core import registry
 from lifelong.core.config import suggest
 from lifelong.core.errors import DataError, UsageError
 from lifelong.core.progress import Progress, Silent
+from lifelong.core.seeds import check_seed
 from lifelong.core.types import OF_USERS, Measure
 from lifelong.data.datasets.base import Source
 from lifelong.data.prepare import Prepared, prepare
@@ -75,8 +77,10 @@ class Opened:
         """The k best items of the task's catalogue for each user, by (score, catalogue order).
 
         repeats: whether items of the history may come again; by default what the task says. Raises UsageError for a task that
-        predicts something of the user.
+        predicts something of the user, or a k that is no whole number of at least 1.
         """
+        if not isinstance(k, Integral) or k < 1:
+            raise UsageError(f"k is {k!r:.60}; ask for at least one item, by a whole number")
         member = self._answering_member(task, ("items",), "predict")
         answering, sequences = self._asked(member, histories, unknown)
         points = last_points(sequences)
@@ -100,6 +104,7 @@ class Opened:
     ) -> dict[str, dict[str, Measure]]:
         """Task -> metric -> value with its 95 % interval, on the test cases of the task's own data; `metric/cold` beside it for
         those of them with three readable events or fewer, where there are any."""
+        check_seed(seed)
         measured = {}
         for name in tasks or list(self.members):
             member = self._member(name)

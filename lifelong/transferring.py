@@ -18,7 +18,7 @@ from lifelong.core.errors import ConfigError, UsageError
 from lifelong.core.fingerprint import json_hash
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.types import Outcome, Ranked
-from lifelong.core.written import as_json, write_whole
+from lifelong.core.written import as_json, need_folder, write_whole
 from lifelong.forgetting.outcomes import keep, kept
 from lifelong.forgetting.statistics import over_seeds, paired, scores
 from lifelong.growing.growth import Growth
@@ -92,7 +92,8 @@ def run_transfer(
     A target names the items that it reads in data.inputs, or reads those that the source knows. Differences are to ids, paired
     user by user. A run that was stopped goes on at the cell it was in. Raises UsageError, ConfigError, DataError.
     """
-    model, out = LivingModel.open(source), Path(out)
+    out = need_folder(out)
+    model = LivingModel.open(source)
     tasks = [_target(model, target, settings) for target in targets]
     if unknown := [name for name in policies if name not in POLICIES]:
         raise UsageError(f"there is no policy {unknown[0]!r}; there are {', '.join(POLICIES)}")

@@ -1,6 +1,6 @@
 """Answers for histories of external ids: the best items, or classes, labels and numbers; ids in, ids out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from math import inf
 
@@ -54,13 +54,15 @@ Predicted = Prediction | LabelsPrediction | NumberPrediction
 
 
 def sequences_of(histories: Histories, known: ItemRows, design: Design, unknown: str, task: str) -> Sequences:
-    """What the task reads of the histories. Raises DataError where one holds items alone that it does not know, unless
-    unknown="cold". Where the model reads times and an event tells none, it
-    counts as of the beginning of time."""
+    """What the task reads of the histories. Raises UsageError where they are no list, DataError where one of them is none, or
+    holds items alone that the task does not know, unless unknown="cold". Where the model reads times and an event tells none,
+    it counts as of the beginning of time."""
     if unknown not in ("error", "cold"):
         raise UsageError(f"unknown is {unknown!r}; it is 'error' or 'cold'")
+    if not _is_list(histories):
+        raise UsageError(f"histories is {histories!r:.60}; give a list with one list of item ids for each user")
     for n, history in enumerate(histories):
-        if isinstance(history, str) or not all(isinstance(event, str | Event) for event in history):
+        if not _is_list(history) or not all(isinstance(event, str | Event) for event in history):
             raise DataError(f"history {n}: expected a list of item ids as text, or of events, found {history!r:.60}")
     lengths_N = np.fromiter((len(h) for h in histories), np.int64, len(histories))
     events = [event if isinstance(event, Event) else Event(event) for history in histories for event in history]
@@ -76,6 +78,11 @@ def sequences_of(histories: Histories, known: ItemRows, design: Design, unknown:
             "like users without history with --unknown cold (unknown='cold')"
         )
     return sequences
+
+
+def _is_list(given: object) -> bool:
+    """Whether it can be counted and gone through twice, and is no text."""
+    return isinstance(given, Sized) and isinstance(given, Iterable) and not isinstance(given, str)
 
 
 def best_items(

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lifelong.core.errors import UsageError
+from lifelong.core.written import need_folder
 from lifelong.data.columns import Columns
 from lifelong.data.events import FORMATS
 from lifelong.data.mixing import splitmix
@@ -49,8 +50,9 @@ class Partition:
 def find_partitions(inputs: Sequence[str | Path], out: str | Path) -> list[Partition]:
     """The event files in folders (at any depth; names that begin with _ or . are left out) and those named, sorted by name.
 
-    Raises UsageError where there is none, two would have one output, or `out` lies within an input.
+    Raises UsageError where there is none, two would have one output, or `out` lies within an input or is no folder.
     """
+    need_folder(out)
     found: list[Partition] = []
     for given in map(Path, inputs):
         if given.is_dir() and Path(out).resolve().is_relative_to(given.resolve()):

@@ -13,6 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from lifelong.core.errors import UsageError
+from lifelong.core.written import need_file
 
 Write = Callable[[pa.Table], None]
 
@@ -21,10 +22,9 @@ Write = Callable[[pa.Table], None]
 def writing(path: Path, longest: int = 0) -> Iterator[Write]:
     """What takes tables of one schema, lists of at most `longest` values.
 
-    The file is put in place at the end; after an error nothing is there. Raises UsageError where its folder is missing.
+    The file is put in place at the end; after an error nothing is there. Raises UsageError as need_file does.
     """
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {str(path.parent)!r}; make it first")
+    need_file(path)
     partial = path.parent / f".{path.name}.{token_hex(4)}.partial"
     try:
         with ENDINGS[path.suffix](partial, longest) as write:
@@ -35,9 +35,10 @@ def writing(path: Path, longest: int = 0) -> Iterator[Write]:
 
 
 def check_ending(path: Path) -> None:
-    """Raises UsageError for a file that no format writes."""
+    """Raises UsageError for a file that no format writes, or that cannot lie there."""
     if path.suffix not in ENDINGS:
         raise UsageError(f"--out {path}: the name must end in {', '.join(ENDINGS)}")
+    need_file(path)
 
 
 def flat(table: pa.Table, longest: int = 0) -> pa.Table:

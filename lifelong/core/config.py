@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -20,8 +21,9 @@ MAX_YAML_BYTES = 1_000_000
 def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     """Make the dataclass `cls` from plain values; `where` is what an error message calls the place.
 
-    Nested dataclasses, `X | None`, `list[X]`, `dict[str, X]`, `Literal` are understood; an int is accepted for a float.
-    Raises ConfigError for an unknown or missing key, a wrong type, or what the class's own __post_init__ refuses.
+    Nested dataclasses, `X | None`, `list[X]`, `dict[str, X]`, `Literal` are understood; an int is accepted for a float, and no
+    float may be infinite or NaN. Raises ConfigError for an unknown or missing key, a wrong type, or what the class's own
+    __post_init__ refuses.
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: expected a mapping of options, found {_show(values)}")
@@ -39,6 +41,12 @@ def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         return cls(**made)
     except ValueError as error:
         raise ConfigError(f"{where}: {error}") from None
+
+
+def need(options: Any, option: str, fits: bool, what: str) -> None:
+    """For __post_init__: raises ValueError, which says what an option must do and what it is, unless it fits."""
+    if not fits:
+        raise ValueError(f"{option} is {getattr(options, option)}, it must {what}")
 
 
 def plain(config: Any) -> Any:
@@ -149,6 +157,7 @@ _StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", _StrictLoader.const
 def _convert(hint: Any, value: Any, where: str) -> Any:
     origin, args = get_origin(hint), get_args(hint)
     if hint is Any:
+        _check_finite(value, where)
         return value
     if origin in (Union, types.UnionType):
         return _convert_union(args, value, where)
@@ -186,16 +195,33 @@ def _convert_sequence(origin: Any, args: tuple[Any, ...], value: Any, where: str
 
 
 def _convert_scalar(hint: type, value: Any, where: str) -> Any:
-    if hint is float and type(value) is int:
-        return float(value)
-    if hint is float and isinstance(value, str):  # YAML reads 1e-3 (no dot) as text
-        try:
-            return float(value)
-        except ValueError:
-            raise ConfigError(f"{where}: expected a float, found {_show(value)}") from None
+    if hint is float and (type(value) is int or isinstance(value, str)):  # YAML reads 1e-3 (no dot) as text
+        value = _as_float(value, where)
     if type(value) is not hint:
         raise ConfigError(f"{where}: expected {_type_name(hint)}, found {_show(value)}")
+    _check_finite(value, where)
     return value
+
+
+def _as_float(value: int | str, where: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ConfigError(f"{where}: expected a float, found {_show(value)}") from None
+    except OverflowError:
+        raise ConfigError(f"{where}: the number is too large; write one below 1e308") from None
+
+
+def _check_finite(value: Any, where: str) -> None:
+    """Raises ConfigError for a float that is infinite or NaN, however deep in plain values it stands."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where} is {value}; write a finite number")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _check_finite(inner, f"{where}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for place, inner in enumerate(value):
+            _check_finite(inner, f"{where}[{place}]")
 
 
 def _type_name(hint: type) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lifelong.core.errors import UsageError
+
 PARTIAL = ".partial"
 
 
@@ -26,6 +28,25 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def need_folder(out: str | Path) -> Path:
+    """The path, if a folder is there or can be made. Raises UsageError where something else is in its place or above it."""
+    path = Path(out)
+    there = next((place for place in (path, *path.parents) if os.path.lexists(place)), path)
+    if os.path.lexists(there) and not there.is_dir():
+        raise UsageError(f"{path}: {'' if there == path else f'{there} '}is no folder; choose another place")
+    return path
+
+
+def need_file(out: str | Path) -> Path:
+    """The path, if a file can be put there. Raises UsageError where it is a folder, or lies in none."""
+    path = Path(out)
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {str(path.parent)!r}; make it first")
+    return path
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -75,7 +75,9 @@ def orders_of(tasks: Sequence[Task], count: int, seed: int) -> list[list[Task]]:
         if drawn not in found:
             found.append(drawn)
     if len(found) < count:
-        raise UsageError(f"--orders {count}: these tasks can be learnt in {len(found)} orders only")
+        raise UsageError(
+            f"--orders {count}: these tasks can be learnt in {len(found)} orders only; take so many or fewer"
+        )
     return found
 
 

@@ -14,7 +14,8 @@ from lifelong.core.errors import ConfigError, UsageError
 from lifelong.core.fingerprint import json_hash
 from lifelong.core.progress import Progress, Silent
 from lifelong.core.registry import names as known_names
-from lifelong.core.written import PARTIAL, as_json, write_whole
+from lifelong.core.seeds import check_seed
+from lifelong.core.written import PARTIAL, as_json, need_folder, write_whole
 from lifelong.forgetting.cells import Cell, learn_all, make_cells
 from lifelong.forgetting.compared import compare
 from lifelong.forgetting.document import Document, describe, results_of
@@ -48,7 +49,9 @@ def run_forgetting(
     that is asked for more strategies, orders or seeds adds what is missing; other tasks, settings or first seed in `out` are
     refused unless `force` is given, which starts over.
     """
-    began, out = time.perf_counter(), Path(out)
+    began, out = time.perf_counter(), need_folder(out)
+    for end in (seed, seed + seeds - 1):
+        check_seed(end)
     read = [Task.read(path, settings) for path in tasks]
     chosen = named(strategies)
     _check(read, chosen, orders, seeds)

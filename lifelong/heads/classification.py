@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.core.config import need
 from lifelong.core.types import Classified, ItemVectors, Negatives, Outcome, Seen
 from lifelong.heads.base import Head, Known
 from lifelong.heads.layers.wide import Wide
@@ -39,6 +40,8 @@ class Classification(Head):
         .688 without, macro-F1 .341 against .337, for 4 bytes an item and class. Fitted where the head is solved."""
 
         def __post_init__(self) -> None:
+            need(self, "dropout", 0 <= self.dropout < 1, "lie in [0, 1)")
+            need(self, "label_smoothing", 0 <= self.label_smoothing < 1, "lie in [0, 1)")
             if self.wide and not self.solved:
                 raise ValueError(
                     "wide without solved: the wide path is fitted where the head is solved; leave one of them out"

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.core.config import need
 from lifelong.core.types import ItemVectors, Labelled, Negatives, Outcome, Seen
 from lifelong.heads.base import Head, Known
 
@@ -34,6 +35,7 @@ class MultiLabel(Head):
         """Whether a task that stands on another begins with logistic regressions on its parent's user vectors."""
 
         def __post_init__(self) -> None:
+            need(self, "dropout", 0 <= self.dropout < 1, "lie in [0, 1)")
             if not self.separator:
                 raise ValueError("separator is empty; write the character between two labels")
 

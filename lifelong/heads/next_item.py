@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.core.config import need
 from lifelong.core.errors import ConfigError
 from lifelong.core.types import ItemVectors, Negatives, Outcome, Ranked, Seen
 from lifelong.heads.base import Head, Known
@@ -70,14 +71,12 @@ class NextItem(Head):
         parent's user vectors (heads/layers/discriminant.py); false: at small random values, as in the papers."""
 
         def __post_init__(self) -> None:
-            if not 0 < self.rho <= 1:
-                raise ValueError(f"rho is {self.rho}, it must lie above 0 and not above 1")
-            if self.drawn < 1:
-                raise ValueError(f"drawn is {self.drawn}, it must be at least 1")
-            if self.rank < 1:
-                raise ValueError(f"rank is {self.rank}, it must be at least 1")
-            if self.copy_past < 1:
-                raise ValueError(f"copy_past is {self.copy_past}, it must be at least 1")
+            need(self, "rho", 0 < self.rho <= 1, "lie in (0, 1]")
+            for option in ("drawn", "rank", "copy_past"):
+                need(self, option, getattr(self, option) >= 1, "be at least 1")
+            for option in ("negatives", "in_batch", "full_softmax_up_to"):
+                need(self, option, getattr(self, option) >= 0, "be 0 or more")
+            need(self, "negatives", self.negatives + self.in_batch >= 1, "be at least 1 where in_batch is 0")
 
     answers: ClassVar[str] = "items"
     objective: ClassVar[str] = "autoregressive"

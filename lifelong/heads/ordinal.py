@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.core.config import need
 from lifelong.core.types import Classified, ItemVectors, Negatives, Outcome, Seen
 from lifelong.heads.base import Head, Known
 from lifelong.heads.losses.weights import balanced
@@ -41,6 +42,7 @@ class Ordinal(Head):
         """Whether a task that stands on another begins with the ordinal regression on its parent's user vectors."""
 
         def __post_init__(self) -> None:
+            need(self, "dropout", 0 <= self.dropout < 1, "lie in [0, 1)")
             if self.order is not None and (len(self.order) < 2 or len(set(self.order)) != len(self.order)):
                 raise ValueError(f"order must name at least two classes, each once, not {self.order}")
 

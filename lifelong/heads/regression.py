@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lifelong.core.config import need
 from lifelong.core.types import Estimated, ItemVectors, Negatives, Outcome, Seen
 from lifelong.heads.base import Head, Known
 
@@ -29,6 +30,9 @@ class Regression(Head):
         """Share of the user vector's entries dropped while training."""
         solved: bool = True
         """Whether a task that stands on another begins with the ridge regression on its parent's user vectors."""
+
+        def __post_init__(self) -> None:
+            need(self, "dropout", 0 <= self.dropout < 1, "lie in [0, 1)")
 
     answers: ClassVar[str] = "number"
     objective: ClassVar[str] = "supervised"

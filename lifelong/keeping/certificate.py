@@ -13,6 +13,7 @@ from lifelong import __version__
 from lifelong.core.errors import LifelongError, ModelCorrupt, Unsupported, UsageError
 from lifelong.core.fingerprint import json_hash, numeric_stack
 from lifelong.core.progress import Progress, Silent
+from lifelong.core.written import need_file
 from lifelong.keeping.certifying import Asking, ask_anew, problems_of
 from lifelong.keeping.identities import Life, follow, spans
 from lifelong.keeping.sealing import PROBES
@@ -23,6 +24,8 @@ from lifelong.store.store import Store, Version
 
 KIND = 1
 """The form of the document."""
+SUMS = ".sha256"
+"""Ending of the file of sums beside it."""
 NOT_HASHED = ("made", "sha256")
 PATHS = re.compile(rf"{re.escape(CARD)}|versions/[0-9]{{8}}\.json|objects/[0-9a-f]{{64}}")
 """What a certificate can speak of; any other path is none of its business."""
@@ -52,15 +55,26 @@ class Certificate:
     def write(self, path: str | Path) -> Path:
         """Write the document, and the sums beside it under the ending .sha256; returns the path of the sums.
 
-        Raises UsageError where the folder is missing, or is a model's own.
+        Raises UsageError as need_place does.
         """
-        path = Path(path)
-        if not path.parent.is_dir() or any((above / CARD).exists() for above in path.resolve().parents):
-            raise UsageError(f"{path}: a certificate lies in a folder that is there, and in no model's own")
+        path = need_place(path)
         path.write_text(json.dumps(self.document, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
-        sums = path.with_suffix(".sha256")
+        sums = path.with_suffix(SUMS)
         sums.write_text(self.sums(), encoding="utf-8")
         return sums
+
+
+def need_place(path: str | Path) -> Path:
+    """The path, if a certificate can be written there. Raises UsageError where its folder is missing or is a model's own, where
+    the path is a folder, or its name is that of the sums."""
+    path = Path(path)
+    if not path.parent.is_dir() or any((above / CARD).exists() for above in path.resolve().parents):
+        raise UsageError(f"{path}: a certificate lies in a folder that is there, and in no model's own")
+    if path.suffix == SUMS:
+        raise UsageError(f"{path}: is where the sums are written; let the certificate's name end in .json")
+    need_file(path)
+    need_file(path.with_suffix(SUMS))
+    return path
 
 
 def certify(store: Store, progress: Progress | None = None) -> Certificate:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lifelong.core import registry
-from lifelong.core.config import build, override, plain, read_yaml
+from lifelong.core.config import build, need, override, plain, read_yaml
 from lifelong.core.errors import ConfigError
 from lifelong.core.types import OF_USERS, OUTCOMES
 from lifelong.data.derived import Derived, read_derived
@@ -82,12 +82,10 @@ class Fit:
 
     def __post_init__(self) -> None:
         for option in ("epochs", "batch_size", "patience", "windows_per_user"):
-            if getattr(self, option) < 1:
-                raise ValueError(f"{option} is {getattr(self, option)}, it must be at least 1")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average is {self.average}, it must lie in [0, 1)")
-        if not self.lr > 0 or not self.weight_decay >= 0:
-            raise ValueError("lr must be above 0 and weight_decay not below")
+            need(self, option, getattr(self, option) >= 1, "be at least 1")
+        need(self, "average", 0 <= self.average < 1, "lie in [0, 1)")
+        need(self, "lr", self.lr > 0, "be above 0")
+        need(self, "weight_decay", self.weight_decay >= 0, "be 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +166,11 @@ class Task:
         if self.data.label and answers not in OF_USERS:
             raise ConfigError(
                 f"task {self.name!r}: data.label goes with a head such as classification; {head} predicts no label of users"
+            )
+        if self.data.label and self.data.targets is not None:
+            raise ConfigError(
+                f"task {self.name!r}: data.targets says which events are to be predicted, and data.label predicts users; leave "
+                "one of them out"
             )
         for label in self.data.label if isinstance(self.data.label, list) else [self.data.label]:
             if isinstance(label, Mapping):

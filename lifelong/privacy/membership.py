@@ -18,6 +18,7 @@ from lifelong.asking.evaluation import log_likelihoods, outcome_of, removal_of
 from lifelong.asking.inference import NOBODY, Answering
 from lifelong.core.errors import UsageError
 from lifelong.core.progress import Progress, Silent
+from lifelong.core.seeds import check_seed
 from lifelong.core.types import Classified, Estimated, Labelled, Measure, Outcome
 from lifelong.data.sequences import Points
 from lifelong.living import LivingModel
@@ -67,6 +68,7 @@ def membership(
 
     Raises UsageError where no user was held out of the training, or the task answers with vectors alone.
     """
+    check_seed(seed)
     progress = progress or Silent()
     answering, cases = model.answering(task), model.cases(task, progress)
     if answering.net.answers == "vectors":

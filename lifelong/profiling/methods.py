@@ -1,7 +1,8 @@
 """What answers for a fold: the majority, logistic regressions, boosting on category shares; options chosen on inner validation.
 
 Every one of them gets the same treatment: a grid of options, each fitted on the fold's training users, the best by macro-F1
-plus AUC of its validation users asked once. Validation users are not trained on afterwards.
+plus AUC of its validation users asked once; where two are equally good, the one with the smaller log loss. Validation users
+are not trained on afterwards.
 """
 
 import warnings
@@ -33,9 +34,9 @@ Method = Callable[[Features], tuple[np.ndarray, str]]
 
 @dataclass(frozen=True)
 class Chosen:
-    """The best option so far: its score on validation users, its probabilities of test users."""
+    """The best option so far: its scores on validation users, its probabilities of test users."""
 
-    score: float
+    scores: tuple[float, float]
     probabilities_NC: np.ndarray
     said: str
 
@@ -102,17 +103,19 @@ def _best(values_PD: Any, features: Features, options: Iterator[tuple[Any, str]]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # weak regularisation: the validation users decide
             classifier.fit(values_PD[fold.train_n], people.targets_P[fold.train_n])
-        score = _score(_probabilities(classifier, values_PD, fold.valid_n, people), people, fold)
-        if best is None or score > best.score:
-            best = Chosen(score, _probabilities(classifier, values_PD, fold.test_n, people), said)
+        scores = _scores(_probabilities(classifier, values_PD, fold.valid_n, people), people, fold)
+        if best is None or scores > best.scores:
+            best = Chosen(scores, _probabilities(classifier, values_PD, fold.test_n, people), said)
     assert best is not None
     return best.probabilities_NC, best.said
 
 
-def _score(probabilities_NC: np.ndarray, people: People, fold: Fold) -> float:
-    """Macro-F1 plus AUC of the validation users: F1 alone moves with a handful of them, and takes fits too weakly penalised."""
+def _scores(probabilities_NC: np.ndarray, people: People, fold: Fold) -> tuple[float, float]:
+    """Of the validation users, macro-F1 plus AUC: F1 alone moves with a handful of them, and takes fits too weakly penalised.
+    Then minus the log loss, for ties: neither of the two sees how sure a fit is."""
     outcome = Classified(probabilities_NC, people.targets_P[fold.valid_n])
-    return float(sum(np.nan_to_num(parse(metric).value(outcome)[0]) for metric in ("macro_f1", "auc")))
+    macro_f1, auc, log_loss = (float(parse(metric).value(outcome)[0]) for metric in ("macro_f1", "auc", "log_loss"))
+    return float(np.nan_to_num(macro_f1) + np.nan_to_num(auc)), -float(np.nan_to_num(log_loss, nan=np.inf))
 
 
 def _probabilities(classifier: Any, values_PD: Any, places_n: np.ndarray, people: People) -> np.ndarray:

@@ -13,8 +13,9 @@ from lifelong import __version__
 from lifelong.asking.evaluation import outcome_of
 from lifelong.core.errors import UsageError
 from lifelong.core.progress import Progress, Silent
+from lifelong.core.seeds import check_seed
 from lifelong.core.types import Classified
-from lifelong.core.written import as_json, write_whole
+from lifelong.core.written import as_json, need_folder, write_whole
 from lifelong.data.splits import TEST
 from lifelong.living import LivingModel
 from lifelong.model.task import Task
@@ -70,6 +71,7 @@ def profile(
         raise UsageError(
             f"{model.store.path.name}: no task predicts a class of users; add one with `lifelong add-task`"
         )
+    check_seed(settings.seed)
     if settings.limit < 1:
         raise UsageError(f"limit is {settings.limit}; at least one user must be asked")
     for name in names:
@@ -146,7 +148,7 @@ def _about(model: LivingModel, people: People, labelled: int) -> dict[str, Any]:
         "unseen": int((~people.seen_P).sum()),
         "left_out": dict(cases.left_out),
         "baselines_read": f"the whole history, {people.counts_UV.shape[1]} items; categories: {people.field or 'none'}",
-        "chosen_by": "macro_f1 + auc of inner validation users",
+        "chosen_by": "macro_f1 + auc of inner validation users, ties by log loss",
     }
 
 
@@ -180,10 +182,10 @@ def _as_sealed(model: LivingModel, people: People, fold: Fold) -> Answers:
 
 
 def write(document: dict[str, Any], out: str | Path) -> None:
-    """profile.json and report.html in a folder."""
+    """profile.json and report.html in a folder. Raises UsageError where there is a file in its place."""
     from lifelong.reports.profile import write_profile
 
-    folder = Path(out)
+    folder = need_folder(out)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "profile.json", as_json(document))
     write_profile(document, folder / "report.html")

@@ -57,6 +57,12 @@ def test_the_top_blocks_alone(norms, blocks):
     assert not torch.equal(world.states(view), world.states(world.views[0]))
 
 
+def test_more_blocks_than_there_are_say_so():
+    with pytest.raises(ConfigError, match="peterrec: top is 9, and the encoder's number of blocks is 8"):
+        _grown(top=9)
+    assert len(_grown(top=8)[1].parts) == 16
+
+
 @pytest.mark.parametrize(
     ("norms", "homes"), [("none", set()), ("second", {"norm2"}), ("all", {"norm", "norm1", "norm2"})]
 )

@@ -1,10 +1,12 @@
 """YAML to dataclasses: nothing unknown, nothing of the wrong type, nothing twice gets through."""
 
+import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
-from lifelong.core.config import build, override, plain, read_yaml, suggest
+from lifelong.core.config import build, need, override, plain, read_yaml, suggest
 from lifelong.core.errors import ConfigError
 
 
@@ -23,6 +25,9 @@ class Outer:
     epochs: int = 5
     inner: Inner = field(default_factory=Inner)
     tags: list[str] | None = None
+    spec: Any = None
+    where: dict[str, Any] | None = None
+    most: float | None = None
 
 
 def test_round_trip():
@@ -43,6 +48,14 @@ def test_round_trip():
         ({"name": "a", "inner": []}, "expected a mapping"),
         ({"name": "a", "tags": "x"}, "expected a list"),
         ({"name": "a", "tags": [1]}, "expected text"),
+        ({"name": "a", "most": math.inf}, "most is inf; write a finite number"),
+        ({"name": "a", "most": -math.inf}, "most is -inf"),
+        ({"name": "a", "most": "nan"}, "most is nan"),
+        ({"name": "a", "most": 10**400}, "too large"),
+        ({"name": "a", "inner": {"keep": math.nan}}, "inner: keep is nan"),
+        ({"name": "a", "spec": {"name": "ewc", "strength": math.inf}}, "spec.strength is inf"),
+        ({"name": "a", "spec": [1.0, math.nan]}, r"spec\[1\] is nan"),
+        ({"name": "a", "where": {"price": [math.inf]}}, r"where.price\[0\] is inf"),
     ],
 )
 def test_what_is_wrong_is_named(values, says):
@@ -75,6 +88,12 @@ def test_settings_lie_over_a_file_and_leave_it_alone():
 
 def test_a_number_without_a_dot_is_a_number():
     assert build(Inner, {"keep": "1e-3"}, "x").keep == 1e-3
+
+
+def test_an_option_that_does_not_fit_is_named_with_its_value():
+    need(Inner(), "keep", True, "be above 0")
+    with pytest.raises(ValueError, match=r"^keep is 0\.3, it must be above 1$"):
+        need(Inner(), "keep", False, "be above 1")
 
 
 def test_suggestion():

@@ -115,6 +115,17 @@ def test_a_class_that_no_training_user_has_is_named():
         ({"data": {"dataset": worlds.DATA, "label": "lable_0", "split": "by_user"}}, "did you mean 'label_0'"),
         ({"data": {"dataset": worlds.DATA, "label": "label_0", "split": "time"}}, "needs data.split: by_user"),
         ({"name": "../evil"}, "name"),
+        (
+            {
+                "data": {
+                    "dataset": worlds.DATA,
+                    "label": "label_0",
+                    "split": "by_user",
+                    "targets": {"domain": "domain_1"},
+                }
+            },
+            "leave one of them out",
+        ),
         ({"head": "clasification"}, "did you mean 'classification'"),
         ({"strategy": {"name": "conure", "keeep": 0.3}}, "did you mean 'keep'"),
         ({"strategy": {"name": "conure", "keep": 3}}, "must lie in"),

@@ -82,11 +82,14 @@ def _of_attack(found: dict[str, Any]) -> list[str]:
 
 def _profile(options: argparse.Namespace, console: Console) -> int:
     """Judge tasks that predict a class of users beside honest baselines."""
+    from lifelong.core.written import need_folder
     from lifelong.living import LivingModel
     from lifelong.profiling import Settings, profile
     from lifelong.profiling.run import write
     from lifelong.reports.profile_table import profile_table
 
+    if options.out:
+        need_folder(options.out)  # before all folds
     given = {name: value for name in OF_PROFILE if (value := getattr(options, name)) is not None}
     settings = Settings(seed=options.seed, **given)
     model = LivingModel.open(options.model, options.version)

@@ -18,7 +18,7 @@ TITLE = "prove it"
 def certify(options: argparse.Namespace, console: Console) -> int:
     """Ask every task of every version anew, compare, and write down what was compared; 1 where something changed."""
     from lifelong.keeping.certificate import certify as look
-    from lifelong.keeping.certificate import check, read_certificate
+    from lifelong.keeping.certificate import check, need_place, read_certificate
     from lifelong.store.store import Store
 
     store = Store.open(options.model)
@@ -29,6 +29,7 @@ def certify(options: argparse.Namespace, console: Console) -> int:
         result = "the model is what the certificate says" if not problems else f"{len(problems)} problems"
         console.show(said, pairs({"result": result} | _numbered(problems)))
         return 0 if not problems else 1
+    need_place(options.out)
     certificate = look(store, console.progress)
     sums = certificate.write(options.out)
     console.show(dict(certificate.document), pairs(_said(certificate, options.model) | _checked_by(options, sums)))

@@ -8,7 +8,7 @@ from lifelong.continual.site import Site
 from lifelong.continual.strategies.base import Growth, Strategy
 from lifelong.continual.strategies.conure import Plan
 from lifelong.core import registry
-from lifelong.core.config import plain
+from lifelong.core.config import need, plain
 from lifelong.core.errors import CapacityError
 
 USUAL = ("probe", "peterrec", "conure")
@@ -64,8 +64,9 @@ class Auto(Strategy):
 
         def __post_init__(self) -> None:
             """Raises ValueError where options do not go together."""
-            if not 0 < self.level < 1 or not self.margin >= 0 or not 0 < self.first <= 1:
-                raise ValueError("level must lie in (0, 1), margin must be 0 or more, first must lie in (0, 1]")
+            need(self, "level", 0 < self.level < 1, "lie in (0, 1)")
+            need(self, "margin", self.margin >= 0, "be 0 or more")
+            need(self, "first", 0 < self.first <= 1, "lie in (0, 1]")
             for spec in self.candidates:
                 cls = registry.make_config("strategies", spec, "candidates")[1]
                 if not cls.isolates or cls is Auto:

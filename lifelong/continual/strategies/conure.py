@@ -9,6 +9,7 @@ from torch import Tensor
 from lifelong.continual.phase import Phase
 from lifelong.continual.site import Keep, Site, Start
 from lifelong.continual.strategies.base import Growth, Strategy
+from lifelong.core.config import need
 from lifelong.core.errors import ConfigError
 
 
@@ -25,8 +26,8 @@ class Plan:
     """Share of the encoder that the plan leaves alone; tasks beyond the plan take `keep` of it."""
 
     def __post_init__(self) -> None:
-        if self.expected_tasks < 1 or not 0 <= self.reserve < 1:
-            raise ValueError("plan: expected_tasks must be at least 1, reserve in [0, 1)")
+        need(self, "expected_tasks", self.expected_tasks >= 1, "be at least 1")
+        need(self, "reserve", 0 <= self.reserve < 1, "lie in [0, 1)")
 
     def keep(self, free: float, owners: int) -> float | None:
         """Share of what is free for the next task, where `owners` tasks own weights; None where the plan is used up.
@@ -79,14 +80,12 @@ class Conure(Strategy):
         """Refuse a task that would own less than this share of the encoder."""
 
         def __post_init__(self) -> None:
-            if not 0 < self.keep <= 1:
-                raise ValueError(f"keep is {self.keep}, it must lie in (0, 1]")
+            need(self, "keep", 0 < self.keep <= 1, "lie in (0, 1]")
             if wrong := {pattern: keep for pattern, keep in self.layers.items() if not 0 <= keep <= 1}:
                 raise ValueError(f"layers: {wrong}, each share must lie in [0, 1]")
-            if not 0 < self.rows <= 1:
-                raise ValueError(f"rows is {self.rows}, it must lie in (0, 1]")
-            if not self.retrain >= 0 or not 0 <= self.min_share < 1:
-                raise ValueError("retrain must be 0 or more, min_share in [0, 1)")
+            need(self, "rows", 0 < self.rows <= 1, "lie in (0, 1]")
+            need(self, "retrain", self.retrain >= 0, "be 0 or more")
+            need(self, "min_share", 0 <= self.min_share < 1, "lie in [0, 1)")
 
     isolates: ClassVar[bool] = True
 

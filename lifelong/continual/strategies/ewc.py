@@ -12,6 +12,7 @@ from lifelong.continual.past import Earlier, Seen, take_users
 from lifelong.continual.phase import Penalty, Phase, Weights
 from lifelong.continual.site import Site
 from lifelong.continual.strategies.base import Growth, Strategy
+from lifelong.core.config import need
 from lifelong.core.errors import ConfigError
 from lifelong.core.types import Batch
 
@@ -34,8 +35,8 @@ class EWC(Strategy):
         """Users of each earlier task whose gradients are looked at."""
 
         def __post_init__(self) -> None:
-            if not self.strength > 0 or self.users < 1:
-                raise ValueError("strength must be above 0, users at least 1")
+            need(self, "strength", self.strength > 0, "be above 0")
+            need(self, "users", self.users >= 1, "be at least 1")
 
     isolates: ClassVar[bool] = False
 

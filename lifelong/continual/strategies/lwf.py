@@ -12,6 +12,7 @@ from lifelong.continual.past import Earlier, Seen
 from lifelong.continual.phase import Penalty, Phase, Weights
 from lifelong.continual.site import Site
 from lifelong.continual.strategies.base import Growth, Strategy
+from lifelong.core.config import need
 from lifelong.core.errors import ConfigError
 from lifelong.core.types import Batch
 
@@ -36,8 +37,8 @@ class LwF(Strategy):
         """Whether the earlier tasks' heads go along."""
 
         def __post_init__(self) -> None:
-            if not self.strength > 0 or not self.temperature > 0:
-                raise ValueError("strength and temperature must be above 0")
+            for option in ("strength", "temperature"):
+                need(self, option, getattr(self, option) > 0, "be above 0")
 
     isolates: ClassVar[bool] = False
 

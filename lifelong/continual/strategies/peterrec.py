@@ -9,6 +9,7 @@ from lifelong.continual.parts.patch import Patch
 from lifelong.continual.phase import Phase
 from lifelong.continual.site import Site
 from lifelong.continual.strategies.base import Growth, Strategy
+from lifelong.core.errors import ConfigError
 
 
 class PeterRec(Strategy):
@@ -56,6 +57,11 @@ class PeterRec(Strategy):
         view = site.read_only()
         widths = site.sublayers()
         blocks = blocks_of(widths)
+        if self.options.top and self.options.top > len(blocks):
+            raise ConfigError(
+                f"task {task!r}: peterrec: top is {self.options.top}, and the encoder's number of blocks is {len(blocks)}; "
+                "name no more than that, or leave it out for all"
+            )
         below = set(blocks[: -self.options.top] if self.options.top else [])
         slots = [slot for slot in widths if block_of(slot) not in below]
         places = slots if self.options.patches == 2 else last_of_each_block(slots)

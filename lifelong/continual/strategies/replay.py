@@ -8,6 +8,7 @@ from lifelong.continual.phase import Phase
 from lifelong.continual.rehearsal import Rehearsal, again
 from lifelong.continual.site import Site
 from lifelong.continual.strategies.base import Growth, Strategy
+from lifelong.core.config import need
 from lifelong.core.errors import ConfigError
 from lifelong.core.types import Batch
 
@@ -33,8 +34,8 @@ class Replay(Strategy):
         """Whether the earlier tasks' heads go along."""
 
         def __post_init__(self) -> None:
-            if not self.budget_kb > 0 or not self.strength > 0:
-                raise ValueError("budget_kb and strength must be above 0")
+            for option in ("budget_kb", "strength"):
+                need(self, option, getattr(self, option) > 0, "be above 0")
 
     isolates: ClassVar[bool] = False
 
