@@ -100,7 +100,10 @@ class LabelFeed:
     """Training windows for labels of a whole user: each epoch reads a few random windows of each user, at their last position.
 
     A label holds at any moment of a history, so windows other than the last are true examples too; every user weighs the same.
-    One that is cut at a moment (`anytime` False: churn, what is bought next) is true at its end alone, and read there.
+    One that is cut at a moment (churn) need not be true of earlier windows, and yet they are worth reading: where a head is
+    trained from nothing, churn on Complete Journey reaches a validation AUC of .73 so, .68 with every second window at the end,
+    .59 with the end alone (one seed; coupon redemption .639, .634, .618, a propensity .600, .594, .607); where it begins
+    solved, it makes no difference (.727 and .732, .723 and .723).
     """
 
     sequences: Sequences
@@ -110,7 +113,6 @@ class LabelFeed:
     seed: int
     windows_per_user: int = 2
     past: int = 0
-    anytime: bool = True
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of one pass over `windows_per_user` windows of each user."""
@@ -118,7 +120,7 @@ class LabelFeed:
         picked_N = np.tile(np.arange(len(self.points)), self.windows_per_user)
         points = self.points.where(picked_N)
         starts_N = self.sequences.offsets_U1[points.users_N]
-        shortest_N = np.minimum(points.ends_N, starts_N + self.length) if self.anytime else points.ends_N
+        shortest_N = np.minimum(points.ends_N, starts_N + self.length)
         ends_N = random.integers(shortest_N, points.ends_N + 1)
         cropped = Points(points.users_N, ends_N, points.targets_N)
         yield from _last_position_batches(

@@ -44,8 +44,7 @@ def make_feed(task: Task, cases: Cases, design: Design, seed: int, negatives: Ne
     """Training batches as the objective wants them supervised."""
     fit_, length, past = task.fit, design.length, design.past
     if make_objective(task).points == "users":
-        windows = fit_.windows_per_user if cases.anytime else 1
-        return LabelFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, windows, past, cases.anytime)
+        return LabelFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, fit_.windows_per_user, past)
     if task.data.label:
         raise ConfigError(f"task {task.name!r}: a label of users is trained by the objective supervised")
     return EventFeed(cases.sequences, cases.train, length, fit_.batch_size, seed, negatives, past)

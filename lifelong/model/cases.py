@@ -67,8 +67,6 @@ class Cases:
     left_out: Mapping[str, int] = field(default_factory=dict)
     notice: str = ""
     dataset_key: str = ""
-    anytime: bool = True
-    """Whether labels hold at any moment of a history; not where they are cut at one, as churn is."""
     users: pa.Array | None = field(default=None, repr=False, compare=False)
     """Ids of all users of the data set, by their place; as they lie in its file. Never shown."""
 
@@ -113,7 +111,7 @@ def make_cases(
     for name, part in (("training", train), ("validation", valid), ("test", test)):
         if not len(part):
             raise DataError(f"task {task.name!r}: no {name} cases are left of {len(points)}; {_reasons(left_out)}")
-    about = (prepared.notice, prepared.key, label_cut(task, prepared) is None, _ids(prepared.users))
+    about = (prepared.notice, prepared.key, _ids(prepared.users))
     return Cases(sequences, train, valid, test, catalogue, known, new_items, left_out, *about)
 
 

@@ -1,7 +1,6 @@
 """Labels from a time cut: four users worked by hand, the plain definition on random ones, and what cannot be asked."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,7 @@ from lifelong.data.derived import DAY, Buys, Churn, Propensity, derived_labels, 
 from lifelong.data.gather import gather
 from lifelong.data.prepare import Prepared, prepare
 from lifelong.data.splits import Split, user_parts
-from lifelong.growing.making import make_feed
 from lifelong.model.cases import make_cases
-from lifelong.model.network import Design
 from lifelong.model.task import Task, TaskData
 
 CUT = 1_509_494_400
@@ -253,15 +250,3 @@ def test_users_do_not_change_sides_between_labels():
     for cases in (churn_cases(prepared), churn_cases(prepared, label)):
         for code, part in enumerate((cases.train, cases.valid, cases.test)):
             assert (parts_U[part.users_N] == code).all()
-
-
-def test_what_is_cut_is_trained_at_its_end_alone():
-    """Churn is told of a user as she was at the cut; months earlier it need not have been true."""
-    cases = churn_cases(crowd())
-    data = TaskData(dataset="synthetic", label=CHURN, split=Split(name="by_user"))
-    task = Task(name="churn", data=data, head="classification")
-    feeds = [
-        make_feed(task, some, Design(encoder="sasrec", options={}), 0, None)
-        for some in (cases, replace(cases, anytime=True))
-    ]
-    assert [(feed.anytime, feed.windows_per_user) for feed in feeds] == [(False, 1), (True, 2)]

@@ -187,16 +187,3 @@ def test_targets_at_one_moment_are_read_from_the_window_that_they_are_tested_wit
         assert found[40] == [10, 10]
         assert found[7] == [7]
         assert len(found[33]) == 2
-
-
-def test_a_label_that_is_cut_is_read_at_its_end_alone():
-    sequences = from_rows([np.arange(1, 31), np.arange(31, 61)])
-    points = Points(np.arange(2), np.array([25, 55]), np.array([0, 1]))
-    last = lambda anytime: {  # noqa: E731
-        int(window[-1])
-        for n in range(20)
-        for batch in LabelFeed(sequences, points, 5, 4, seed=0, anytime=anytime).epoch(n)
-        for window in batch.history.window_BL
-    }
-    assert last(False) == {25, 55}
-    assert len(last(True)) > 10

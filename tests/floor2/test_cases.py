@@ -1,7 +1,5 @@
 """What a task makes of a data set: who is trained on, what is read, and input that is refused with one clear line."""
 
-from dataclasses import replace
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -144,12 +142,6 @@ def test_a_task_that_makes_no_sense_is_refused_in_one_line(world, changes, says)
 def test_a_parent_that_knows_nothing_of_the_data(world):
     with pytest.raises(DataError, match="its parent knows none of the 60 items"):
         cases_of(worlds.cross(1), world, NO_ITEMS.extended(pa.array(["x"]), 1))
-
-
-def test_labels_of_a_column_hold_at_any_moment(world):
-    assert cases_of(worlds.label(), world, NO_ITEMS.extended(world.items["id"].combine_chunks(), 1)).anytime
-    cut = replace(world, label_cuts={"label_0": int(world.times_E.max())})
-    assert not cases_of(worlds.label(), cut, NO_ITEMS.extended(world.items["id"].combine_chunks(), 1)).anytime
 
 
 def test_an_objective_of_labels_is_refused_for_items():
