@@ -17,6 +17,8 @@ HOLDS = {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "true": 1.0, "false": 0.0, 
 OTHER_SEPARATORS = ("|", ";", ",", " ")
 """What files have between labels."""
 LESS = re.compile(r"^\s*(<|≤|under|below|up to|less)", re.IGNORECASE)
+SHOWN = 8
+"""Classes that an error names."""
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -61,8 +63,11 @@ def natural_order(classes: Sequence[str], where: str) -> list[str]:
         if found
     }
     if len(set(place.values())) < len(place):
+        shown = ", ".join(map(repr, sorted(classes)[:SHOWN])) + (
+            f" and {len(classes) - SHOWN:,} more" * (len(classes) > SHOWN)
+        )
         raise DataError(
-            f"{where}: the order of {sorted(classes)} is not plain; give head.order, from least to greatest"
+            f"{where}: the order of {shown} is not plain; give head.order, from least to greatest, or take head: regression"
         )
     return sorted(place, key=lambda name: place[name])
 

@@ -56,7 +56,13 @@ def test_natural_order(classes):
         (Classification, {"g": ["a", " ", "b"]}, {}, r"'g' holds ' '; leave"),
         (Classification, {"g": ["a", "a", None]}, {}, r"one class only \(\['a'\]\)"),
         (Ordinal, {"g": ["young", "7"]}, {}, r"'young' holds no number to go by; give head.order"),
-        (Ordinal, {"g": ["1-2", "1-3"]}, {}, r"is not plain; give head.order"),
+        (Ordinal, {"g": ["1-2", "1-3"]}, {}, r"of '1-2', '1-3' is not plain; give head.order"),
+        (
+            Ordinal,
+            {"g": [f"{n}.5" for n in range(90)] + ["1.50"]},
+            {},
+            r"and 83 more is not .* or take head: regression",
+        ),
         (Ordinal, {"g": ["a", "b"]}, {"order": ["a", "c"]}, r"class 'b' is not in head.order"),
         (
             MultiLabel,
