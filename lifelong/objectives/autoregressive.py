@@ -16,8 +16,8 @@ class Autoregressive(Objective):
 
     The default. At equal CPU time, frozen vectors without the long-term path tell eight profile labels with a mean AUC of .592
     (Complete Journey) and .625 (MovieLens-100k), with clue beside it .571 and .618, with clue_infonce .565 and .624, masked
-    .534 and .577, clue_infonce alone .516 and .578, clue alone .504 and .522, weights as they were drawn .502 and .509; what comes
-    next it tells no worse than any (docs/RESULTS.md, Objectives; three seeds).
+    .534 and .577, clue_infonce alone .516 and .578, clue alone .504 and .522, weights as they were drawn .502 and .509; what
+    comes next it tells no worse than any (docs/RESULTS.md, Objectives; three seeds).
     """
 
     points = "events"
