@@ -110,6 +110,9 @@ def test_list_tasks_and_models(run, tmp_path, monkeypatch):
     (tmp_path / "tasks" / "c.yaml").write_text("a: [")
     (tmp_path / "checkpoints" / "m" / "versions").mkdir(parents=True)
     (tmp_path / "checkpoints" / "m" / "lifelong.json").touch()
+    monkeypatch.chdir(tmp_path / "tasks" / "shop")
+    assert run("list", "tasks").out == "There are none below ./tasks.\n"
+    assert run("list", "models").out == "There are none below ./checkpoints.\n"
     monkeypatch.chdir(tmp_path)
     tasks = {entry["name"]: entry["summary"] for entry in run("list", "tasks", "--json").document}
     assert tasks["tasks/shop/a.yaml"] == "What comes next"

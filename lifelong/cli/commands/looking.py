@@ -11,7 +11,9 @@ from lifelong.core.errors import ConfigError
 from lifelong.core.registry import PACKAGES, Entry, entries
 
 TITLE = "look around"
-KINDS = (*PACKAGES, "tasks", "models")
+FOLDERS = {"tasks": "tasks", "models": "checkpoints"}
+"""Where those kinds lie that are files of the user."""
+KINDS = (*PACKAGES, *FOLDERS)
 
 
 def inspect(options: argparse.Namespace, console: Console) -> int:
@@ -31,7 +33,8 @@ def list_kind(options: argparse.Namespace, console: Console) -> int:
         return console.show(found, columns(("kind", "names"), lines))
     listed = _entries(options.kind)
     table = columns(("name", "what it is"), [(entry.name, entry.summary) for entry in listed])
-    return console.show([asdict(entry) for entry in listed], table)
+    parts = [table] if listed else [f"There are none below ./{FOLDERS[options.kind]}."]
+    return console.show([asdict(entry) for entry in listed], *parts)
 
 
 def _entries(kind: str) -> list[Entry]:
