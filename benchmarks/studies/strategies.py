@@ -11,9 +11,9 @@ import yaml
 from benchmarks.studies.tables import Entries, by, difference, parts, ranged, signed, table
 from benchmarks.studies.worlds import RUNS, SEEDS, World, tree, worlds
 from lifelong import run_forgetting
+from lifelong.core.direction import sign
 from lifelong.core.registry import names
 from lifelong.metrics import forgetting as measures
-from lifelong.metrics.parse import sign
 
 TITLE = "Strategies"
 ABOUT = (

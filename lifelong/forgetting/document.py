@@ -12,12 +12,12 @@ import torch
 
 from lifelong import __version__
 from lifelong.asking.evaluation import baselines
+from lifelong.core.direction import sign
 from lifelong.core.types import Measure
 from lifelong.forgetting.cells import ALONE, TOGETHER, Cell, Learnt
 from lifelong.growing.making import make_strategy
 from lifelong.living import LivingModel
 from lifelong.metrics import forgetting as measures
-from lifelong.metrics.parse import sign
 from lifelong.model.task import Task
 
 Document = dict[str, Any]

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from lifelong.core.direction import sign
 from lifelong.core.types import Outcome
 from lifelong.metrics.bootstrap import cases, resample
-from lifelong.metrics.parse import parse, sign
+from lifelong.metrics.parse import parse
 
 RESAMPLES, LEVEL = 1000, 0.95
 

@@ -1,7 +1,7 @@
 """What became of earlier tasks: average, backward transfer, forgetting, forward gain and intransigence.
 
 matrix_TT[i, j] is the metric of task j after learning task i (higher is better), nan above the diagonal: rows are time.
-Columns of a metric of which less is better come negated (parse.sign); then what is lost is positive there, too.
+Columns of a metric of which less is better come negated (core.direction.sign); then what is lost is positive there, too.
 Where a task's final value is bit-equal to an earlier one its difference is exactly 0.0, and so are the means.
 Tasks measured on different scales should not be averaged: see `mean_by_metric`.
 """

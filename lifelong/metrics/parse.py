@@ -28,12 +28,3 @@ def parse(spec: str) -> Metric:
         options["k"] = int(cut)
     _, cls, config = make_config("metrics", options, f"metric {spec!r}")
     return cls(config)
-
-
-def sign(spec: str) -> float:
-    """What values are multiplied by where more has to be better: -1.0 for a metric of which less is better, else 1.0.
-
-    >>> sign("ndcg@10"), sign("mae")
-    (1.0, -1.0)
-    """
-    return 1.0 if parse(spec).higher_is_better else -1.0

@@ -1,24 +1,9 @@
 """Which of two values is better: more, but for metrics such as mae, of which less is."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
-from lifelong.core.errors import ConfigError
-from lifelong.core.registry import find
-
-
-def sign(metric: Any) -> float:
-    """-1.0 for a metric of which less is better, else 1.0, also for a name that nothing is known of.
-
-    >>> sign("ndcg@10"), sign("mae"), sign("no such metric")
-    (1.0, -1.0, 1.0)
-    """
-    name = re.split("[@/]", str(metric))[0]
-    try:
-        return 1.0 if find("metrics", name, outside=False).higher_is_better else -1.0
-    except ConfigError:
-        return 1.0
+from lifelong.core.direction import sign
 
 
 def best(metric: Any, values: Iterable[float]) -> float | None:

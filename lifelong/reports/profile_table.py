@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lifelong.reports.better import sign
+from lifelong.core.direction import sign
 from lifelong.reports.format import change, count, is_number, line, score
 from lifelong.reports.tables import open_table
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lifelong.reports.better import sign
+from lifelong.core.direction import sign
 from lifelong.reports.element import Html, el, join
 from lifelong.reports.forest import forest
 from lifelong.reports.format import MISSING, chance, change, count, duration, is_number, names, score, size

@@ -6,7 +6,7 @@ Colour never stands alone: what it says is also written in the cell, the legend 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lifelong.reports.better import sign
+from lifelong.core.direction import sign
 from lifelong.reports.element import Html, el, join
 from lifelong.reports.format import interval, is_number, percent, relative, score, shorten, signed_percent
 

@@ -30,6 +30,7 @@ COMMANDS = [command for commands in make_parser().sections.values() for command 
         (["add-task", "m"], "the following arguments are required: TASK.yaml"),
         (["predict", "m", "--history", "a"], "the following arguments are required: --task"),
         (["evaluate", "m", "--folds", "9", "--scratch"], "--folds, --scratch: goes with --profile"),
+        (["evaluate", "m", "--repeats", "0"], "--repeats: goes with --profile"),
         (["evaluate", "m", "--profile", "--part", "valid"], "--part: does not go with --profile"),
         (["list", "a\nb\x1b[31m"], r"'a\nb\x1b[31m' is not one of"),
     ],

@@ -7,8 +7,9 @@ import pytest
 from made_up import document, profile
 from rich.console import Console
 
+from lifelong.core.direction import sign
 from lifelong.reports import better
-from lifelong.reports.better import best, shade, sign
+from lifelong.reports.better import best, shade
 from lifelong.reports.profile import page as profile_page
 from lifelong.reports.profile_table import profile_table
 from lifelong.reports.sections import baselines, results

@@ -44,7 +44,8 @@ def evaluate(options: argparse.Namespace, console: Console) -> int:
 def _need_its_mode(options: argparse.Namespace) -> None:
     """Raises UsageError for an option that would not be read."""
     names = ("membership", "part") if options.profile is not None else (*OF_PROFILE, "out")
-    given = ", ".join(f"--{name}" for name in names if getattr(options, name))
+    said = {name: getattr(options, name) for name in names}
+    given = ", ".join(f"--{name}" for name, value in said.items() if value is not None and value is not False)
     if given and options.profile is None:
         raise UsageError(f"{given}: goes with --profile; add it, or leave the option out")
     if given:
